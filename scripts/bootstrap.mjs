@@ -1,0 +1,120 @@
+/**
+ * Makes a fresh checkout runnable with nothing but Node.js and npm: Debian packages (as root), npm packages, the addon and
+ * the TypeScript. Uses only `node:` built-ins. When nothing has changed it compares three stamps and returns.
+ *
+ * usage: node scripts/bootstrap.mjs [--test]     --test: also what `npm test` and `npm run bench` need
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const MINIMUM_NODE_MAJOR = 20;
+const forTests = process.argv.includes('--test');
+
+/** Programs that must be on the PATH and the Debian packages that have them. */
+const BUILD_PACKAGES = { 'g++': 'g++', make: 'make', python3: 'python3', nft: 'nftables', ip: 'iproute2' };
+const TEST_PACKAGES = { conntrack: 'conntrack', clang: 'clang', 'clang-format': 'clang-format' };
+
+function main() {
+  if (Number.parseInt(process.versions.node, 10) < MINIMUM_NODE_MAJOR) {
+    stop(`Node.js ${MINIMUM_NODE_MAJOR} or newer is needed, this is ${process.versions.node}`, 'install Node.js 20');
+  }
+  if (process.platform !== 'linux') stop('conntrack exists on Linux only', 'run this on a Linux host');
+  installDebianPackages();
+  step('node_modules', 'node_modules/.ctwatch-stamp', ['package.json', 'package-lock.json'], () =>
+    run('npm', ['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund']),
+  );
+  step('addon', 'build/Release/.ctwatch-stamp', ['native', 'binding.gyp', 'package-lock.json'], () =>
+    run('node', ['node_modules/node-gyp/bin/node-gyp.js', 'rebuild', ...nodeDir()]),
+  );
+  step('dist', 'dist/.ctwatch-stamp', ['src', 'tsconfig.json', 'package-lock.json', 'scripts/build.mjs'], () =>
+    run('node', ['scripts/build.mjs']),
+  );
+}
+
+/** As root installs what is missing; otherwise prints the one line that does. */
+function installDebianPackages() {
+  const wanted = forTests ? { ...BUILD_PACKAGES, ...TEST_PACKAGES } : BUILD_PACKAGES;
+  const missing = Object.entries(wanted).flatMap(([program, name]) => (onPath(program) ? [] : [name]));
+  if (missing.length > 0) aptInstall(missing);
+  if (forTests && !hasFuzzerRuntime()) aptInstall([`libclang-rt-${clangMajor()}-dev`]);
+}
+
+function aptInstall(packages) {
+  const command = `apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+  if (process.getuid?.() !== 0) stop(`missing ${packages.join(', ')}`, `sudo ${command}`);
+  if (!onPath('apt-get'))
+    stop(`missing ${packages.join(', ')}`, 'install them with the package manager of this system');
+  console.error(`ctwatch: installing ${packages.join(', ')}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  run('apt-get', ['update', '-qq'], { env });
+  run('apt-get', command.split(' ').slice(1), { env });
+}
+
+function onPath(program) {
+  const dirs = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  return dirs.some((dir) => existsSync(join(dir, program)));
+}
+
+function clangMajor() {
+  return /version (\d+)/.exec(spawnSync('clang', ['--version'], { encoding: 'utf8' }).stdout)?.[1];
+}
+
+/** Debian keeps libFuzzer and the sanitizers' runtime in a package of their own. */
+function hasFuzzerRuntime() {
+  const dir = spawnSync('clang', ['-print-resource-dir'], { encoding: 'utf8' }).stdout.trim();
+  const library = join(dir, 'lib', 'linux');
+  return existsSync(library) && readdirSync(library).some((file) => file.startsWith('libclang_rt.fuzzer-'));
+}
+
+/** Node's own headers, so that node-gyp downloads nothing. */
+function nodeDir() {
+  const prefix = dirname(dirname(realpathSync(process.execPath)));
+  return existsSync(join(prefix, 'include', 'node', 'node_api.h')) ? [`--nodedir=${prefix}`] : [];
+}
+
+/** Runs `make` unless `stamp` holds the hash of `inputs`; says so, since a first build takes a minute. */
+function step(name, stamp, inputs, make) {
+  const path = join(ROOT, stamp);
+  const hash = hashOf(inputs);
+  if (existsSync(path) && readFileSync(path, 'utf8') === hash) return;
+  console.error(`ctwatch: building ${name}`);
+  make();
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, hash);
+}
+
+function hashOf(inputs) {
+  const hash = createHash('sha256').update(process.version);
+  for (const file of inputs.flatMap((input) => filesOf(join(ROOT, input))))
+    hash.update(file).update(readFileSync(file));
+  return hash.digest('hex');
+}
+
+function filesOf(path) {
+  if (!/\.[a-z]+$/.test(path)) {
+    return readdirSync(path, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
+      .sort();
+  }
+  return [path];
+}
+
+/** The output is shown only when the command fails. */
+function run(command, args, options = {}) {
+  const result = spawnSync(command, args, { cwd: ROOT, encoding: 'utf8', maxBuffer: 2 ** 28, ...options });
+  if (result.status === 0) return;
+  process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
+  stop(`${command} ${args.join(' ')} failed`, 'see the output above');
+}
+
+function stop(problem, remedy) {
+  console.error(`ctwatch: ${problem}; remedy: ${remedy}`);
+  process.exit(3);
+}
+
+main();

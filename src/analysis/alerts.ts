@@ -1,0 +1,183 @@
+/**
+ * Turns conditions into alerts: a level to raise at, a lower one to clear at, and how long each must hold.
+ *
+ *            raise held >= hold_seconds                 keep lost >= clear_hold_seconds
+ *   quiet ───────────────────────────────> firing ───────────────────────────────────> resolved (quiet)
+ *                                           │  ^
+ *                                           └──┘ severity changes, by the same two rules
+ *
+ * Between the two levels a condition stays as it is, so an alert does not flap. Time is an argument; no clock, no text.
+ */
+import type { AlertName, Severity } from '../model/events.js';
+import type { AlertSettings } from '../model/settings.js';
+import type { Forecast } from './forecast.js';
+
+/** What the conditions are judged on, once a tick. */
+export interface AlertInput {
+  readonly monotonicSeconds: number;
+  readonly unixSeconds: number;
+  /** count / max; absent while either is unknown. */
+  readonly usedRatio?: number;
+  readonly forecast: Forecast;
+  readonly burstActive: boolean;
+  /** Increase of the kernel's counters in this tick. */
+  readonly drop: number;
+  readonly earlyDrop: number;
+  readonly insertFailed: number;
+  /** Events lost in this tick, and as a share of all events of the last 10 s. */
+  readonly lostEvents: number;
+  readonly lostRatio: number;
+}
+
+export interface AlertTransition {
+  readonly name: AlertName;
+  readonly phase: 'firing' | 'resolved';
+  /** When resolved: the severity that ended. */
+  readonly severity: Severity;
+  /** When the condition began to hold, seconds since 1970. */
+  readonly sinceUnixSeconds: number;
+}
+
+/** How bad a condition is now: to raise an alert, and (less strictly) to keep one. */
+interface Level {
+  readonly raise: Severity | undefined;
+  readonly keep: Severity | undefined;
+}
+
+interface Hold {
+  readonly raiseSeconds: number;
+  readonly clearSeconds: number;
+}
+
+/** All conditions of `ALERT_NAMES`. */
+export class Alerts {
+  readonly #settings: AlertSettings;
+  readonly #conditions: readonly Condition[];
+
+  constructor(settings: AlertSettings) {
+    this.#settings = settings;
+    const at = (raiseSeconds: number, clearSeconds: number): Hold => ({ raiseSeconds, clearSeconds });
+    const { time_to_full, usage, burst, dropping, loss } = settings;
+    this.#conditions = [
+      new Condition('time_to_full', at(time_to_full.hold_seconds, time_to_full.clear_hold_seconds)),
+      new Condition('usage', at(usage.hold_seconds, usage.clear_hold_seconds)),
+      new Condition('burst', at(0, burst.clear_hold_seconds)),
+      new Condition('dropping', at(0, dropping.clear_hold_seconds)),
+      new Condition('loss', at(0, loss.clear_hold_seconds)),
+    ];
+  }
+
+  observe(input: AlertInput): AlertTransition[] {
+    return this.#conditions.flatMap((condition) => {
+      const level = judge(condition.name, input, this.#settings);
+      return condition.observe(input.monotonicSeconds, input.unixSeconds, level) ?? [];
+    });
+  }
+
+  /** Whether any alert fires. */
+  get firing(): boolean {
+    return this.#conditions.some((condition) => condition.severity !== undefined);
+  }
+}
+
+function judge(name: AlertName, input: AlertInput, settings: AlertSettings): Level {
+  switch (name) {
+    case 'time_to_full': {
+      const { warning_seconds, critical_seconds, clear_factor } = settings.time_to_full;
+      const seconds =
+        input.forecast.verdict === 'fills' ? (input.forecast.secondsToFull ?? Number.POSITIVE_INFINITY) : Number.NaN;
+      return {
+        raise: below(seconds, warning_seconds, critical_seconds),
+        // A forecast that is withheld for a moment neither raises nor clears.
+        keep:
+          input.forecast.verdict === 'unknown'
+            ? 'critical'
+            : below(seconds, warning_seconds * clear_factor, critical_seconds * clear_factor),
+      };
+    }
+    case 'usage': {
+      const { warning_ratio, critical_ratio, clear_margin_ratio } = settings.usage;
+      if (input.usedRatio === undefined) return { raise: undefined, keep: 'critical' };
+      return {
+        raise: above(input.usedRatio, warning_ratio, critical_ratio),
+        keep: above(input.usedRatio, warning_ratio - clear_margin_ratio, critical_ratio - clear_margin_ratio),
+      };
+    }
+    case 'burst':
+      return same(input.burstActive ? 'warning' : undefined);
+    case 'dropping':
+      return same(input.drop > 0 ? 'critical' : input.earlyDrop + input.insertFailed > 0 ? 'warning' : undefined);
+    case 'loss': {
+      if (input.lostEvents === 0) return same(undefined);
+      return same(input.lostRatio >= settings.loss.critical_ratio ? 'critical' : 'warning');
+    }
+  }
+}
+
+function same(severity: Severity | undefined): Level {
+  return { raise: severity, keep: severity };
+}
+
+/** `value` is NaN when there is none. */
+function below(value: number, warning: number, critical: number): Severity | undefined {
+  return value <= critical ? 'critical' : value <= warning ? 'warning' : undefined;
+}
+
+function above(value: number, warning: number, critical: number): Severity | undefined {
+  return value >= critical ? 'critical' : value >= warning ? 'warning' : undefined;
+}
+
+const RANK = { none: 0, warning: 1, critical: 2 } as const;
+const rank = (severity: Severity | undefined) => RANK[severity ?? 'none'];
+
+class Condition {
+  readonly name: AlertName;
+  readonly #hold: Hold;
+  #severity: Severity | undefined;
+  #sinceUnixSeconds = 0;
+  /** Since when `raise` has been above, and `keep` below, the present severity. */
+  #raisedAt: number | undefined;
+  #lostAt: number | undefined;
+
+  constructor(name: AlertName, hold: Hold) {
+    this.name = name;
+    this.#hold = hold;
+  }
+
+  get severity(): Severity | undefined {
+    return this.#severity;
+  }
+
+  observe(monotonicSeconds: number, unixSeconds: number, level: Level): AlertTransition | undefined {
+    if (rank(level.raise) > rank(this.#severity)) {
+      if (this.#raisedAt === undefined) {
+        this.#raisedAt = monotonicSeconds;
+        if (this.#severity === undefined) this.#sinceUnixSeconds = unixSeconds;
+      }
+    } else this.#raisedAt = undefined;
+
+    if (rank(level.keep) < rank(this.#severity)) this.#lostAt ??= monotonicSeconds;
+    else this.#lostAt = undefined;
+
+    if (this.#raisedAt !== undefined && monotonicSeconds - this.#raisedAt >= this.#hold.raiseSeconds) {
+      return this.#become(level.raise);
+    }
+    if (this.#lostAt !== undefined && monotonicSeconds - this.#lostAt >= this.#hold.clearSeconds) {
+      return this.#become(level.keep);
+    }
+    return undefined;
+  }
+
+  #become(severity: Severity | undefined): AlertTransition {
+    const ended = this.#severity;
+    this.#severity = severity;
+    this.#raisedAt = undefined;
+    this.#lostAt = undefined;
+    return {
+      name: this.name,
+      phase: severity === undefined ? 'resolved' : 'firing',
+      severity: severity ?? ended ?? 'warning',
+      sinceUnixSeconds: this.#sinceUnixSeconds,
+    };
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * What the host does not allow, and so what ctwatch cannot say: read off the facts a source has when it opens.
+ * Each with the command that changes it; ctwatch itself never runs one. `docs/errors.md` is checked against the codes.
+ */
+import type { Degraded } from '../model/events.js';
+import { EVENT_TRUESIZE_BYTES } from '../model/limits.js';
+import type { HostFacts } from '../model/record.js';
+
+/** Every code with what it means for the numbers. */
+export const DEGRADED_CODES = {
+  events_disabled: 'no events at all (nf_conntrack_events=0): counts only, no rates, no destinations',
+  events_on_demand:
+    'entries born while nobody listens never send a DESTROY (nf_conntrack_events=2): after a restart they are blind',
+  timestamps_off:
+    'no event times and lifetimes from the kernel (nf_conntrack_timestamp=0): both are measured on arrival',
+  accounting_off: 'no packets and bytes of flows (nf_conntrack_acct=0)',
+  receive_buffer_small: 'the receive buffer could not be enlarged: a burst may lose details (totals stay exact)',
+  table_empty: 'no entries: conntrack is active only where a firewall rule uses it',
+  max_unknown: 'the kernel does not tell nf_conntrack_max over netlink (before Linux 4.18): no forecast',
+  buckets_few: 'the hash table is small for its limit: lookups walk long chains when the table fills',
+} as const;
+export type DegradedCode = keyof typeof DEGRADED_CODES;
+
+/** Entries per bucket at the limit above which lookups get slow; the kernel's own default is 1. */
+const ENTRIES_PER_BUCKET_MAX = 4;
+
+/** Everything that is degraded on this host, in the order of `DEGRADED_CODES`. */
+export function listDegraded(host: HostFacts): Degraded[] {
+  const { sysctls, table } = host;
+  const inNetns = host.netns === undefined ? '' : `ip netns exec ${host.netns} `;
+  const sysctl = (name: string, value: number) => `sudo ${inNetns}sysctl -w net.netfilter.${name}=${value}`;
+  const found: Degraded[] = [];
+  const add = (code: DegradedCode, remedy: string, detail = '') =>
+    found.push({ code, text: `${DEGRADED_CODES[code]}${detail}`, remedy });
+
+  if (sysctls.events === 0) add('events_disabled', sysctl('nf_conntrack_events', 1));
+  if (sysctls.events === 2) add('events_on_demand', sysctl('nf_conntrack_events', 1));
+  if (sysctls.timestamp === 0) add('timestamps_off', sysctl('nf_conntrack_timestamp', 1));
+  if (sysctls.acct === 0) add('accounting_off', sysctl('nf_conntrack_acct', 1));
+  if (!host.recvBufferForced) {
+    const events = Math.floor(host.recvBufferBytes / EVENT_TRUESIZE_BYTES);
+    add('receive_buffer_small', 'sudo sysctl -w net.core.rmem_max=33554432', `; it holds ${events} events`);
+  }
+  if (table.count === 0) {
+    add(
+      'table_empty',
+      `sudo ${inNetns}nft 'add table inet ctwatch; add chain inet ctwatch track { type filter hook prerouting priority 0; }; add rule inet ctwatch track ct state new'`,
+    );
+  }
+  if (table.max === undefined) add('max_unknown', 'upgrade to Linux 4.18 or newer');
+  if (
+    table.max !== undefined &&
+    sysctls.buckets !== undefined &&
+    table.max > sysctls.buckets * ENTRIES_PER_BUCKET_MAX
+  ) {
+    add(
+      'buckets_few',
+      `sudo sysctl -w net.netfilter.nf_conntrack_buckets=${table.max}`,
+      ` (${sysctls.buckets} buckets)`,
+    );
+  }
+  return found;
+}

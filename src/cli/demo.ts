@@ -1,0 +1,149 @@
+/**
+ * `ctwatch demo`: the incident in a private network namespace, watched by the real addon and the real pipeline.
+ *
+ *   demo ──unshare──> demo --inside (private namespace: lo, an nft rule, the watch) ──> demo-traffic (the incident)
+ *
+ * Everything happens in the namespace, which ends with its last process; nothing on the host changes, no root is needed
+ * where user namespaces are allowed.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { hostname } from 'node:os';
+import { CtwatchError } from '../model/errors.js';
+import type { CtEvent, EventOf } from '../model/events.js';
+import { formatCount, formatSeconds } from '../pipeline/sentence.js';
+import { NdjsonSink } from '../sinks/ndjson.js';
+import { formatNarration } from '../views/narration.js';
+import { readSettings } from './config.js';
+import { DEMO_SECONDS, INCIDENT_PER_SECOND, STEADY_PER_SECOND } from './incident.js';
+import { type EventSink, runStream } from './stream.js';
+
+/** Room for the steady rate (60/s x 120 s = 72 % of it), not for the incident (288 %). */
+const ASSUMED_MAX = 10_000;
+
+/** Turns conntrack on in the namespace; it has no other rule. */
+const RULES = `table inet ctwatch_demo {
+  chain track { type filter hook prerouting priority 0; ct state new counter; }
+}
+`;
+
+export interface DemoOptions {
+  /** JSON lines on a terminal too. */
+  readonly json: boolean;
+}
+
+/** Starts the demo in namespaces of its own and passes its ending on. */
+export async function enterDemo({ json }: DemoOptions): Promise<void> {
+  const program = [process.execPath, process.argv[1] ?? '', 'demo', '--inside', ...(json ? ['--json'] : [])];
+  const flags = usableUnshare();
+  const child = spawn('unshare', [...flags, '--kill-child', '--fork', '--', ...program], { stdio: 'inherit' });
+  // The terminal sends Ctrl-C to the child as well; a signal sent to this process alone is passed on.
+  const pass = (signal: NodeJS.Signals) => void child.kill(signal);
+  process.on('SIGINT', () => {}).on('SIGTERM', pass);
+  process.exitCode = await new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
+}
+
+/** The least privileged way that works here: a user namespace, or (as root) a network namespace alone. */
+function usableUnshare(): string[] {
+  const ways = [['--user', '--map-root-user', '--net'], ['--net']];
+  for (const way of ways) {
+    const { error, status } = spawnSync('unshare', [...way, 'true']);
+    if (error !== undefined) throw new CtwatchError({ code: 'ERR_TOOL_MISSING', operation: 'unshare', cause: error });
+    if (status === 0) return way;
+  }
+  throw new CtwatchError({ code: 'ERR_USERNS_UNAVAILABLE', operation: 'unshare --user --net' });
+}
+
+/** Inside the namespace: prepares it, plays the incident, and watches it until the table is full or the time is over. */
+export async function playDemo({ json }: DemoOptions): Promise<void> {
+  runTool('ip', ['link', 'set', 'lo', 'up']);
+  runTool('nft', ['-f', '-'], RULES);
+  const settings = readSettings({ flags: { assume_max: ASSUMED_MAX, interval: 5 }, environment: {} });
+  const controller = new AbortController();
+  const verdict = new Verdict((reason) => controller.abort(reason));
+  let traffic: ChildProcess | undefined;
+  try {
+    await runStream({
+      settings,
+      signal: controller.signal,
+      openSink: (onClosed) => {
+        const sink = json || !process.stdout.isTTY ? openJson(onClosed) : openNarration();
+        traffic = startTraffic((reason) => controller.abort(reason));
+        return {
+          write: (event) => {
+            sink.write(event);
+            verdict.observe(event);
+          },
+          end: () => sink.end(),
+        };
+      },
+    });
+  } finally {
+    traffic?.kill();
+  }
+  if (!json && process.stdout.isTTY) process.stdout.write(verdict.text());
+}
+
+function openJson(onClosed: (error?: CtwatchError) => void): EventSink {
+  return new NdjsonSink({ stream: process.stdout, hostname: hostname(), onClosed });
+}
+
+function openNarration(): EventSink {
+  process.stdout.write(
+    `A private namespace: ${STEADY_PER_SECOND} visitors/s on the web port and a pool of connections to Redis, a table of ${formatCount(ASSUMED_MAX)}.\n` +
+      `In a moment the pool is lost and every job opens its own connection: ${INCIDENT_PER_SECOND}/s, each 120 s in TIME_WAIT.\n\n`,
+  );
+  return {
+    write: (event) => void process.stdout.write(formatNarration(event, process.stdout.hasColors?.() ?? false)),
+    end: () => Promise.resolve(),
+  };
+}
+
+function startTraffic(onExit: (reason: string) => void): ChildProcess {
+  const child = spawn(process.execPath, [process.argv[1] ?? '', 'demo-traffic'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  child.once('exit', () => onExit('the demo is over'));
+  return child;
+}
+
+/** Compares what was predicted with what came. */
+class Verdict {
+  readonly #stop: (reason: string) => void;
+  #alert: EventOf<'alert'> | undefined;
+  #fullAt: number | undefined;
+
+  constructor(stop: (reason: string) => void) {
+    this.#stop = stop;
+  }
+
+  observe(event: CtEvent): void {
+    if (event.type === 'alert' && event.name === 'time_to_full' && event.phase === 'firing') this.#alert ??= event;
+    if (event.type !== 'sample' || this.#fullAt !== undefined) return;
+    if ((event.table.count ?? 0) >= ASSUMED_MAX) {
+      this.#fullAt = event.unixSeconds;
+      this.#stop('the table is full');
+    }
+  }
+
+  text(): string {
+    const predicted = this.#alert?.forecast.seconds_to_full;
+    if (this.#alert === undefined || predicted === undefined) return '\nNo alert came.\n';
+    const used = Math.round((this.#alert.table.used_ratio ?? 0) * 100);
+    const warned = `\nThe alert came at ${used} % and said: full in ${formatSeconds(predicted)}.`;
+    if (this.#fullAt === undefined)
+      return `${warned} The demo ended after ${DEMO_SECONDS} s, before the table was full.\n`;
+    return `${warned} It was full ${formatSeconds(this.#fullAt - this.#alert.unixSeconds)} later.\n`;
+  }
+}
+
+function runTool(command: string, args: readonly string[], input?: string): void {
+  const { error, status, stderr } = spawnSync(command, args, { input, encoding: 'utf8' });
+  if (error !== undefined) throw new CtwatchError({ code: 'ERR_TOOL_MISSING', operation: command, cause: error });
+  if (status !== 0) {
+    throw new CtwatchError({
+      code: 'ERR_USERNS_UNAVAILABLE',
+      operation: `${command} ${args.join(' ')}`,
+      detail: stderr.trim(),
+    });
+  }
+}

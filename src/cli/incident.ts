@@ -1,0 +1,68 @@
+/**
+ * The incident that `ctwatch demo` plays, as real TCP over the loopback of its private namespace:
+ * a web service with steady visitors and a pool of connections to Redis's port; then the pool is lost, and every job opens a
+ * connection of its own to port 6379 and closes it, four times the usual rate, each leaving a TIME_WAIT entry of 120 s.
+ */
+import { connect, createServer, type Server } from 'node:net';
+
+export const WEB_PORT = 8080;
+export const REDIS_PORT = 6379;
+const POOL_SIZE = 10;
+const SLICE_MS = 20;
+
+/** New connections per second before and in the incident; the fourfold rate is visitors and jobs together. */
+export const STEADY_PER_SECOND = 60;
+export const INCIDENT_PER_SECOND = 4 * STEADY_PER_SECOND;
+/** When the pool is lost, and when everything ends, seconds after the start. */
+export const INCIDENT_AT_SECONDS = 15;
+export const DEMO_SECONDS = 55;
+
+/** Answers whatever it is sent, as `PING` wants. */
+function serve(port: number): Promise<Server> {
+  const server = createServer((socket) => {
+    socket.on('data', () => socket.write('+PONG\r\n')).on('error', () => socket.destroy());
+  });
+  return new Promise((resolve) => server.listen(port, '127.0.0.1', 1024, () => resolve(server)));
+}
+
+/** One request on a connection of its own; the client closes first, so the entry goes to TIME_WAIT. */
+function requestOnce(port: number): void {
+  const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'));
+  socket.once('data', () => socket.end()).on('error', () => socket.destroy());
+}
+
+/** A pool that reuses its connections: no new entry in the table, whatever the number of jobs. */
+function openPool(): void {
+  for (let i = 0; i < POOL_SIZE; i++) {
+    const socket = connect(REDIS_PORT, '127.0.0.1', () => {
+      setInterval(() => socket.write('PING\r\n'), 100);
+    });
+    socket.on('data', () => {}).on('error', () => socket.destroy());
+  }
+}
+
+/** Opens `perSecond()` connections a second, evenly, whatever the timer's delays. */
+function pace(port: number, perSecond: () => number): void {
+  let due = 0;
+  let last = performance.now();
+  setInterval(() => {
+    const now = performance.now();
+    due += (perSecond() * (now - last)) / 1000;
+    last = now;
+    for (; due >= 1; due--) requestOnce(port);
+  }, SLICE_MS);
+}
+
+/** Plays it, says `incident` on standard output when the pool is lost, and exits at the end. */
+export async function runIncident(): Promise<void> {
+  await Promise.all([serve(WEB_PORT), serve(REDIS_PORT)]);
+  openPool();
+  let incident = false;
+  pace(WEB_PORT, () => STEADY_PER_SECOND);
+  pace(REDIS_PORT, () => (incident ? INCIDENT_PER_SECOND - STEADY_PER_SECOND : 0));
+  setTimeout(() => {
+    incident = true;
+    process.stdout.write('incident\n');
+  }, INCIDENT_AT_SECONDS * 1000);
+  await new Promise((resolve) => setTimeout(resolve, DEMO_SECONDS * 1000));
+}

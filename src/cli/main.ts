@@ -1,0 +1,118 @@
+/** The command line: parses, runs one command, and turns its ending into an exit status. */
+import { Command, CommanderError, Option } from 'commander';
+import { CtwatchError } from '../model/errors.js';
+import { NdjsonSink } from '../sinks/ndjson.js';
+import { readSettings } from './config.js';
+import { VERSION } from './version.js';
+
+interface SettingFlags {
+  readonly interval?: string;
+  readonly assumeMax?: string;
+  readonly netns?: string;
+  readonly flows?: boolean;
+  readonly config?: string;
+}
+
+interface StreamFlags extends SettingFlags {
+  readonly once?: boolean;
+}
+
+interface DemoFlags {
+  readonly json?: boolean;
+  readonly inside?: boolean;
+}
+
+/** Numbers stay text until the schema has seen them, so that its message quotes what was typed. */
+function settingsFrom(flags: SettingFlags) {
+  const { interval, assumeMax, netns, flows, config } = flags;
+  const assume_max = assumeMax === undefined || !/^\d+$/.test(assumeMax) ? assumeMax : Number(assumeMax);
+  return readSettings({
+    flags: { interval, assume_max, netns, flows },
+    environment: process.env,
+    configPath: config,
+  });
+}
+
+function createProgram(): Command {
+  const program = new Command('ctwatch')
+    .description('Early warning for the Linux connection-tracking table: rates, bursts, time to full, who fills it.')
+    .version(VERSION)
+    .exitOverride()
+    .showHelpAfterError(false);
+
+  program
+    .command('stream', { isDefault: true })
+    .description('print rates, bursts, the forecast and alerts as JSON lines until Ctrl-C')
+    .option('--interval <duration>', 'time between two samples, such as 500ms, 10s, 1m (default: 10s)')
+    .option('--assume-max <entries>', 'what if nf_conntrack_max were this')
+    .option('--netns <name>', 'watch this network namespace (see: ip netns list)')
+    .option('--flows', 'one line for each NEW and DESTROY as well')
+    .option('--once', 'stop after the first sample')
+    .option('--config <file>', 'configuration file (default: /etc/ctwatch/ctwatch.toml if it exists)')
+    .action(async (flags: StreamFlags) => {
+      const { runStream } = await import('./stream.js');
+      const { hostname } = await import('node:os');
+      const settings = settingsFrom(flags);
+      await runStream({
+        settings,
+        once: flags.once ?? false,
+        openSink: (onClosed) =>
+          new NdjsonSink({ stream: process.stdout, hostname: hostname(), netns: settings.netns, onClosed }),
+      });
+    });
+
+  program
+    .command('demo')
+    .description('play an incident in a private network namespace and watch it (under a minute, changes nothing)')
+    .option('--json', 'print JSON lines on a terminal too')
+    .addOption(new Option('--inside').hideHelp())
+    .action(async ({ json, inside }: DemoFlags) => {
+      const { enterDemo, playDemo } = await import('./demo.js');
+      await (inside === true ? playDemo({ json: json ?? false }) : enterDemo({ json: json ?? false }));
+    });
+
+  program.command('demo-traffic', { hidden: true }).action(async () => (await import('./incident.js')).runIncident());
+
+  program
+    .command('doctor')
+    .description('list what this host allows and what is degraded, each with the command that changes it')
+    .option('--netns <name>', 'look at this network namespace')
+    .option('--json', 'one JSON object a line')
+    .action(async ({ netns, json }: { netns?: string; json?: boolean }) => {
+      const { runDoctor } = await import('./doctor.js');
+      process.exitCode = await runDoctor({ netns, json: json ?? false });
+    });
+
+  program
+    .command('schema')
+    .description('print the JSON Schema (draft 2020-12) of every line that stream prints')
+    .action(async () => {
+      const { formatSchema } = await import('./schema.js');
+      process.stdout.write(formatSchema());
+    });
+
+  return program;
+}
+
+/** commander has printed its own message for the errors it throws. */
+function exitStatusOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof CtwatchError) {
+    process.stderr.write(`${error.line}\n`);
+    return error.exitStatus;
+  }
+  throw error;
+}
+
+/** A closed pipe (`| head`) is an ordinary ending for every command. */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+});
+
+try {
+  await createProgram().parseAsync();
+  // Whatever a stalled reader left unread has had its time.
+  process.exit();
+} catch (error) {
+  process.exit(exitStatusOf(error));
+}

@@ -1,0 +1,63 @@
+/**
+ * The composition root of the library: settings -> source -> pipeline. One source serves all three streams; it opens with
+ * the first subscription and closes with the last.
+ */
+import { concatMap, EMPTY, merge, type Observable, of, share } from 'rxjs';
+import * as v from 'valibot';
+import { liveSource } from '../kernel/live-source.js';
+import { CtwatchError } from '../model/errors.js';
+import type { CtEvent } from '../model/events.js';
+import type { BatchRecord, BatchSource } from '../model/record.js';
+import { type Settings, type SettingsInput, settingsSchema } from '../model/settings.js';
+import { toEvents } from '../pipeline/events.js';
+import { toFlows } from '../pipeline/flow.js';
+import { observe, type TickObservation } from '../pipeline/observation.js';
+import { fromSource } from '../pipeline/source.js';
+import { VERSION } from './version.js';
+
+export interface WatchOptions extends SettingsInput {
+  /** Ends the watch: what waits is delivered, then a `stop` event. */
+  readonly signal?: AbortSignal;
+  /** Where records come from. Default: the live kernel. */
+  readonly source?: BatchSource;
+}
+
+/** The three views of one watch. All complete when it ends; all fail with a `CtwatchError` when it cannot begin. */
+export interface ConntrackWatch {
+  /** Raw events as columns, about every 10 ms while there are any. Readable only while `next` runs: copy what you keep. */
+  readonly batches: Observable<BatchRecord>;
+  /** What is true of the table, four times a second. Rates per second, times in seconds, shares 0..1. */
+  readonly ticks: Observable<TickObservation>;
+  /** The lines of `ctwatch stream` as typed objects, the first of them `start`, the last `stop`. */
+  readonly events: Observable<CtEvent>;
+}
+
+/**
+ * Watches the connection-tracking table. Options are the keys of the configuration file (`docs/events.md` has the units).
+ * Needs Linux and CAP_NET_ADMIN. Throws `ERR_BAD_CONFIG` for an option that is not valid.
+ */
+export function watchConntrack({ signal, source, ...input }: WatchOptions = {}): ConntrackWatch {
+  const settings = parseSettings(input);
+  const records = fromSource(
+    source ?? liveSource({ recvBufferBytes: settings.receive_buffer_bytes, netns: settings.netns }),
+    signal,
+  ).pipe(share());
+  const observations = records.pipe(observe(settings), share());
+  const flows = settings.flows ? records.pipe(toFlows()) : EMPTY;
+  return {
+    batches: records.pipe(concatMap((record) => (record.type === 'batch' ? of(record) : EMPTY))),
+    ticks: observations.pipe(concatMap((observation) => (observation.type === 'tick' ? of(observation) : EMPTY))),
+    events: merge(flows, observations.pipe(toEvents(settings, VERSION))),
+  };
+}
+
+function parseSettings(input: SettingsInput): Settings {
+  const result = v.safeParse(settingsSchema, input);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  throw new CtwatchError({
+    code: 'ERR_BAD_CONFIG',
+    operation: v.getDotPath(issue) ?? 'options',
+    detail: issue.message,
+  });
+}

@@ -1,0 +1,14 @@
+/** The library: the public names, nothing else. */
+export type { BurstSnapshot, BurstTransition } from './analysis/burst.js';
+export type { Forecast } from './analysis/forecast.js';
+export type { RateSnapshot, WindowedRate } from './analysis/rates.js';
+export type { TableSnapshot } from './analysis/table.js';
+export type { Talker } from './analysis/talkers.js';
+export { type ConntrackWatch, type WatchOptions, watchConntrack } from './cli/watch.js';
+export { formatAddress } from './model/address.js';
+export { type EventBatch, type EventColumns, PRESENT } from './model/batch.js';
+export { CtwatchError, ERRORS, type ErrorCode } from './model/errors.js';
+export { type CtEvent, type EventLine, type EventOf, eventSchema } from './model/events.js';
+export type { BatchRecord, BatchSource, HostFacts, Instant, SourceRecord } from './model/record.js';
+export type { SettingsInput } from './model/settings.js';
+export type { TickObservation } from './pipeline/observation.js';

@@ -1,0 +1,150 @@
+/**
+ * The one door to the native addon: finds it, loads it, checks that its column layout is ours, and turns its errors into
+ * `CtwatchError`. `native/conntrack_socket.h` documents the class itself.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { COLUMNS, PRESENT } from '../model/batch.js';
+import { CtwatchError, type ErrorCode } from '../model/errors.js';
+import type { KernelCounters, Sysctls, TableStats } from '../model/record.js';
+
+/** Places of the numbers that `drain` writes. Totals are since the socket was opened. */
+export const DRAIN_STATUS = {
+  newCount: 0,
+  destroyCount: 1,
+  more: 2,
+  lostNew: 3,
+  lostDestroy: 4,
+  malformed: 5,
+  unknownLosses: 6,
+  length: 7,
+} as const;
+
+/** The native class. Event reads happen on the calling thread, requests on a libuv worker. */
+export interface ConntrackSocket {
+  readonly info: {
+    readonly recvBufferBytes: number;
+    readonly recvBufferForced: boolean;
+    readonly sysctls: Sysctls;
+  };
+  /** Fills the columns without waiting; see `DRAIN_STATUS` for what it writes to `status`. */
+  drain(buffer: ArrayBuffer, rows: number, status: Float64Array): void;
+  /** `callback` runs once after each `arm()`, when an event waits. */
+  onReadable(callback: () => void): void;
+  arm(): void;
+  tableStats(): Promise<TableStats>;
+  cpuStats(): Promise<KernelCounters>;
+  protocolTimeouts(): Promise<{ tcp?: number[]; udp?: number[]; icmp?: number }>;
+  dumpStart(): Promise<void>;
+  /** Fills up to `rows` entries; 0 at the end. */
+  dumpRead(buffer: ArrayBuffer, rows: number): Promise<number>;
+  close(): void;
+}
+
+interface Addon {
+  readonly ConntrackSocket: {
+    new (options: { recvBufferBytes: number; netnsPath?: string }): ConntrackSocket;
+    readonly layout: readonly (readonly [string, string])[];
+    readonly presentBits: Readonly<Record<string, number>>;
+    effectiveCapabilities(): number[];
+  };
+}
+
+/** Builds are looked for beside the package: `build/Release`, or the path in CTWATCH_ADDON (the sanitizer build). */
+function findAddon(): string {
+  const override = process.env['CTWATCH_ADDON'];
+  if (override !== undefined) return override;
+  for (let dir = dirname(fileURLToPath(import.meta.url)); dir !== dirname(dir); dir = dirname(dir)) {
+    const path = join(dir, 'build', 'Release', 'ctwatch.node');
+    if (existsSync(path)) return path;
+  }
+  throw new CtwatchError({ code: 'ERR_ADDON_MISSING', operation: 'load build/Release/ctwatch.node' });
+}
+
+let loaded: Addon | undefined;
+
+function loadAddon(): Addon {
+  if (loaded !== undefined) return loaded;
+  if (process.platform !== 'linux') throw new CtwatchError({ code: 'ERR_NOT_LINUX', operation: 'load' });
+  const path = findAddon();
+  let addon: Addon;
+  try {
+    addon = createRequire(import.meta.url)(path) as Addon;
+  } catch (cause) {
+    throw new CtwatchError({ code: 'ERR_ADDON_MISSING', operation: `load ${path}`, detail: String(cause), cause });
+  }
+  const { layout, presentBits } = addon.ConntrackSocket;
+  const ours = JSON.stringify([COLUMNS, Object.entries(PRESENT).sort()]);
+  if (JSON.stringify([layout, Object.entries(presentBits).sort()]) !== ours) {
+    throw new CtwatchError({ code: 'ERR_ADDON_LAYOUT', operation: `load ${path}` });
+  }
+  loaded = addon;
+  return addon;
+}
+
+/** Opens the event sockets and joins their groups. Throws `CtwatchError`. */
+export function openConntrackSocket(options: { recvBufferBytes: number; netns?: string | undefined }): ConntrackSocket {
+  const { ConntrackSocket } = loadAddon();
+  try {
+    return options.netns === undefined
+      ? new ConntrackSocket({ recvBufferBytes: options.recvBufferBytes })
+      : new ConntrackSocket({ recvBufferBytes: options.recvBufferBytes, netnsPath: netnsPath(options.netns) });
+  } catch (error) {
+    throw toCtwatchError(error, 'ERR_KERNEL_SOURCE');
+  }
+}
+
+/** Where iproute2 keeps the named namespaces. */
+export function netnsPath(name: string): string {
+  return `/run/netns/${name}`;
+}
+
+const CAPABILITY_NAMES: ReadonlyMap<number, string> = new Map([
+  [2, 'CAP_DAC_READ_SEARCH'],
+  [11, 'CAP_NET_BROADCAST'],
+  [12, 'CAP_NET_ADMIN'],
+  [19, 'CAP_SYS_PTRACE'],
+  [21, 'CAP_SYS_ADMIN'],
+]);
+
+/** The effective capabilities of this thread that matter to ctwatch, by name. */
+export function effectiveCapabilities(): string[] {
+  return loadAddon()
+    .ConntrackSocket.effectiveCapabilities()
+    .flatMap((number) => CAPABILITY_NAMES.get(number) ?? []);
+}
+
+/** Gives an error of the addon its code and remedy: by the system call and errno it names, else `fallback`. */
+export function toCtwatchError(error: unknown, fallback: ErrorCode): CtwatchError {
+  if (error instanceof CtwatchError) return error;
+  const { operation = 'netlink', errno, message } = error as { operation?: string; errno?: string; message?: string };
+  return new CtwatchError({
+    code: codeOf(operation, errno) ?? fallback,
+    operation,
+    ...(codeOf(operation, errno) === undefined && message !== undefined && { detail: message }),
+    ...(errno !== undefined && { errno }),
+    cause: error,
+  });
+}
+
+function codeOf(operation: string, errno: string | undefined): ErrorCode | undefined {
+  switch (errno) {
+    case 'EPERM':
+    case 'EACCES':
+      return operation === 'setns' || operation === 'open-netns' ? 'ERR_CAP_SYS_ADMIN' : 'ERR_CAP_NET_ADMIN';
+    case 'ENOENT':
+    case 'ENOTDIR':
+    case 'EINVAL':
+      return operation === 'setns' || operation === 'open-netns' ? 'ERR_NETNS_NOT_FOUND' : undefined;
+    case 'EPROTONOSUPPORT':
+    case 'EAFNOSUPPORT':
+    case 'ENOSYS':
+      return 'ERR_CONNTRACK_UNAVAILABLE';
+    case 'ETIMEDOUT':
+      return 'ERR_REQUEST_TIMEOUT';
+    default:
+      return undefined;
+  }
+}

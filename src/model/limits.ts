@@ -1,0 +1,64 @@
+/** Every bound of the program with its reason. Beyond one there is a counter and an event, never silence or growth. */
+
+/** Beat of the pipeline, seconds: a 4x burst at 100/s is visible after one beat, four beats a second cost nothing. */
+export const TICK_SECONDS = 0.25;
+
+/** How often the table is asked for count and max, seconds (3-5 us of kernel time an answer). */
+export const TABLE_STATS_SECONDS = 1;
+
+/** How often the per-CPU counters are asked for, seconds: they only tell damage already done. */
+export const KERNEL_COUNTERS_SECONDS = 1;
+
+/** How long a request may wait before its answer counts as stale, ms: a foreign flush of 250,000 entries took 325 ms. */
+export const REQUEST_TIMEOUT_MS = 2000;
+
+/** Default receive buffer of each event socket, bytes asked for; the kernel doubles it: 52,428 events of 1,280 bytes. */
+export const RECV_BUFFER_BYTES = 32 * 1024 * 1024;
+
+/** Kernel memory that one queued event occupies (skb truesize), whatever its kind. */
+export const EVENT_TRUESIZE_BYTES = 1280;
+
+/** Rows of one batch: 4 drains' worth at 200,000 events/s; three quarters may be NEW. */
+export const BATCH_ROWS = 8192;
+
+/** Time between two drains while events come, ms: a wake-up an event costs twice the CPU. */
+export const DRAIN_INTERVAL_MS = 10;
+
+/** Empty drains in a row before the source goes back to waiting for readability. */
+export const EMPTY_DRAINS_BEFORE_IDLE = 2;
+
+/** Batches drained in one turn before timers and output get theirs. */
+export const BATCHES_PER_TURN = 8;
+
+/** Destinations that the space-saving summary watches: any with over 1/256 of the new entries is found. */
+export const TALKERS_MAX = 256;
+
+/** Destinations listed in a `sample`. */
+export const TOP_LISTED = 5;
+
+/** Flow classes with residence times of their own; the rest share one per protocol. */
+export const CLASSES_MAX = 16;
+
+/** Flows followed from NEW to DESTROY for their residence time; beyond it the sampling is halved. */
+export const TRACKED_FLOWS_MAX = 16_384;
+
+/** Text waiting for a reader of standard output, bytes; beyond it lines are dropped and counted. */
+export const OUTPUT_QUEUE_BYTES = 8 * 1024 * 1024;
+
+/** Part of the queue that `flow` lines may take, so that a burst of them never costs an alert. */
+export const OUTPUT_QUEUE_FLOW_RATIO = 0.75;
+
+/** How long the last lines may wait for a reader at the end, ms. */
+export const OUTPUT_END_TIMEOUT_MS = 2000;
+
+/** Upper bound of `--assume-max`: nf_conntrack_max is an unsigned 32-bit number. */
+export const ENTRIES_MAX = 0xffff_ffff;
+
+/** Age after which the last reading of the table is no longer shown, seconds: five readings missed. */
+export const TABLE_STALE_SECONDS = 5;
+
+/** When the first sample is due, seconds after the start: long enough for a rate, short enough for `--once`. */
+export const FIRST_SAMPLE_SECONDS = 1;
+
+/** Share of the new entries from which a destination is named as a culprit, 0..1. */
+export const CULPRIT_SHARE_RATIO = 0.1;

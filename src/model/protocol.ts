@@ -1,0 +1,41 @@
+/** Names of the numbers in a conntrack event. Sources: IANA protocol numbers, linux nf_conntrack_tcp.h and _common.h. */
+
+const TRANSPORT_NAMES: ReadonlyMap<number, string> = new Map([
+  [1, 'icmp'],
+  [6, 'tcp'],
+  [17, 'udp'],
+  [33, 'dccp'],
+  [47, 'gre'],
+  [58, 'ipv6-icmp'],
+  [132, 'sctp'],
+  [136, 'udplite'],
+]);
+
+/** ECS `network.transport`: the IANA keyword, or the number in decimal. */
+export function transportName(protocol: number): string {
+  return TRANSPORT_NAMES.get(protocol) ?? String(protocol);
+}
+
+/** ICMP and ICMPv6 have a type, code and id where others have ports. */
+export function isIcmp(protocol: number): boolean {
+  return protocol === 1 || protocol === 58;
+}
+
+/** enum tcp_conntrack. */
+const TCP_STATES = [
+  'NONE',
+  'SYN_SENT',
+  'SYN_RECV',
+  'ESTABLISHED',
+  'FIN_WAIT',
+  'CLOSE_WAIT',
+  'LAST_ACK',
+  'TIME_WAIT',
+  'CLOSE',
+  'SYN_SENT2',
+] as const;
+
+/** The kernel's name of a CTA_PROTOINFO_TCP_STATE, undefined for a number it does not have. */
+export function tcpStateName(state: number): string | undefined {
+  return TCP_STATES[state];
+}

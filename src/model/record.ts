@@ -1,0 +1,153 @@
+/**
+ * What a source hands to the pipeline, and the port between the two.
+ *
+ * A source is live (the kernel), recorded, or synthetic; the pipeline cannot tell. It takes time only from these records,
+ * so the same records give the same events, to the byte.
+ */
+import type { EventBatch } from './batch.js';
+import type { CtwatchError } from './errors.js';
+
+/** A moment on both clocks. Intervals are taken from the first, the `time` of a line from the second. */
+export interface Instant {
+  /** CLOCK_MONOTONIC, seconds; only differences mean anything. */
+  readonly monotonicSeconds: number;
+  /** CLOCK_REALTIME, seconds since 1970; may step. */
+  readonly unixSeconds: number;
+}
+
+/** Reply of IPCTNL_MSG_CT_GET_STATS. */
+export interface TableStats {
+  /** Entries in this namespace, expired ones included: what the kernel compares with `max`. */
+  readonly count: number;
+  /** net.netfilter.nf_conntrack_max, global. Absent before Linux 4.18. */
+  readonly max?: number;
+}
+
+/** Reply of IPCTNL_MSG_CT_GET_STATS_CPU, summed over CPUs. 32-bit counters of the kernel: they wrap. */
+export interface KernelCounters {
+  readonly found: number;
+  readonly invalid: number;
+  readonly insert: number;
+  readonly insert_failed: number;
+  readonly drop: number;
+  readonly early_drop: number;
+  readonly error: number;
+  readonly search_restart: number;
+  readonly clash_resolve: number;
+  readonly chain_toolong: number;
+}
+
+/** Events the source did not see, since it was opened. All only grow. */
+export interface LossTotals {
+  /** NEW / DESTROY events the kernel dropped because the receive buffer was full (SK_MEMINFO_DROPS). */
+  readonly lostNew: number;
+  readonly lostDestroy: number;
+  /** Messages that were not usable as an event: truncated, malformed, of another type. */
+  readonly malformed: number;
+  /** ENOBUFS answers: a loss whose size the kernel did not tell. */
+  readonly unknownLosses: number;
+}
+
+/** Sysctls without a netlink getter, read once when the source opens. Absent: not readable. */
+export interface Sysctls {
+  readonly buckets?: number;
+  /** nf_conntrack_events: 0 none, 1 always, 2 only for entries born while somebody listens. */
+  readonly events?: number;
+  readonly acct?: number;
+  readonly timestamp?: number;
+}
+
+/** Protocol timeouts in seconds, by the kernel's names (IPCTNL_MSG_TIMEOUT_DEFAULT_GET). Absent: not readable. */
+export interface ProtocolTimeouts {
+  readonly tcp?: Readonly<Record<TcpTimeoutName, number>>;
+  readonly udp?: { readonly unreplied: number; readonly stream: number };
+  readonly icmp?: number;
+}
+
+/** nf_conntrack_tcp_timeout_*, in the order of enum ctattr_timeout_tcp. */
+export const TCP_TIMEOUT_NAMES = [
+  'syn_sent',
+  'syn_recv',
+  'established',
+  'fin_wait',
+  'close_wait',
+  'last_ack',
+  'time_wait',
+  'close',
+  'syn_sent2',
+  'max_retrans',
+  'unacknowledged',
+] as const;
+export type TcpTimeoutName = (typeof TCP_TIMEOUT_NAMES)[number];
+
+/** What the source learned about its host when it opened. */
+export interface HostFacts {
+  readonly hostname: string;
+  readonly kernelRelease: string;
+  /** Name of the watched network namespace; absent for the process's own. */
+  readonly netns?: string;
+  /** Effective capabilities that matter here, by name, e.g. `CAP_NET_ADMIN`. */
+  readonly capabilities: readonly string[];
+  readonly sysctls: Sysctls;
+  readonly timeouts: ProtocolTimeouts;
+  /** The table when the sockets had joined their groups: entries that may never send a DESTROY. */
+  readonly table: TableStats;
+  /** Receive buffer granted to each event socket, bytes. */
+  readonly recvBufferBytes: number;
+  /** The buffer could be forced above net.core.rmem_max. */
+  readonly recvBufferForced: boolean;
+}
+
+export interface OpenRecord {
+  readonly type: 'open';
+  readonly at: Instant;
+  readonly host: HostFacts;
+}
+
+/** A chunk of the entries that existed when the source opened: rows [0, newCount). */
+export interface EntriesRecord {
+  readonly type: 'entries';
+  readonly at: Instant;
+  readonly batch: EventBatch;
+}
+
+export interface BatchRecord {
+  readonly type: 'batch';
+  readonly at: Instant;
+  readonly batch: EventBatch;
+}
+
+/** The beat of the pipeline, about every `TICK_SECONDS`. */
+export interface TickRecord {
+  readonly type: 'tick';
+  readonly at: Instant;
+  readonly loss: LossTotals;
+  /** Present when a reading arrived since the tick before. */
+  readonly table?: TableStats;
+  /** Present when a reading arrived since the tick before. */
+  readonly counters?: KernelCounters;
+}
+
+/** The last record of a source. With `error` it failed. */
+export interface CloseRecord {
+  readonly type: 'close';
+  readonly at: Instant;
+  readonly reason: string;
+  readonly error?: CtwatchError;
+}
+
+export type SourceRecord = OpenRecord | EntriesRecord | BatchRecord | TickRecord | CloseRecord;
+
+/** Receives the records of a source, then either `error` or `complete`. */
+export interface SourceObserver {
+  next(record: SourceRecord): void;
+  /** The source could not be opened: no record came before. */
+  error(error: CtwatchError): void;
+  complete(): void;
+}
+
+/**
+ * Starts a source. When `signal` aborts, what waits is delivered, then a last `tick`, a `close` record with the signal's
+ * reason, and `complete`. A failure while running is a `close` record with the error.
+ */
+export type BatchSource = (observer: SourceObserver, signal: AbortSignal) => void;

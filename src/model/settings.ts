@@ -1,0 +1,106 @@
+/**
+ * One schema for the configuration file, the environment and the flags, with every default in one place.
+ * Precedence: flags over environment (`CTWATCH_*`) over file over defaults; `cli/config.ts` merges.
+ */
+import * as v from 'valibot';
+import { ENTRIES_MAX, RECV_BUFFER_BYTES } from './limits.js';
+
+const positive = (text: string) =>
+  v.pipe(
+    v.number(),
+    v.minValue(0, text),
+    v.check((n) => n > 0, text),
+  );
+const ratio = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+
+/** A duration in seconds: a number of seconds, or a text such as `500ms`, `10s`, `5m`, `2h`. */
+export const durationSeconds = v.pipe(
+  v.union([v.number(), v.string()]),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const seconds = typeof dataset.value === 'number' ? dataset.value : parseDuration(dataset.value);
+    if (seconds === undefined || !(seconds > 0) || seconds > 86_400) {
+      addIssue({ message: 'a duration between 1ms and 24h is expected, such as 500ms, 10s, 5m or 2h' });
+      return NEVER;
+    }
+    return seconds;
+  }),
+);
+
+const UNIT_SECONDS = { ms: 0.001, s: 1, m: 60, h: 3600 } as const;
+
+/** Seconds of `10s`, `500ms`, `5m`, `2h` or a bare number of seconds; undefined when it is none of them. */
+export function parseDuration(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text.trim());
+  if (!match) return undefined;
+  return Number(match[1]) * UNIT_SECONDS[(match[2] ?? 's') as keyof typeof UNIT_SECONDS];
+}
+
+const entries = v.pipe(
+  v.number('a number of entries is expected'),
+  v.integer('a whole number of entries is expected'),
+  v.minValue(1, 'at least 1 entry is expected'),
+  v.maxValue(ENTRIES_MAX, `at most ${ENTRIES_MAX} entries are possible`),
+);
+
+/** A threshold to raise and a lower (or higher) one to clear, with how long each must hold. */
+const usageThresholds = v.strictObject({
+  warning_ratio: v.optional(ratio, 0.8),
+  critical_ratio: v.optional(ratio, 0.9),
+  /** Cleared this far below the threshold it was raised at. */
+  clear_margin_ratio: v.optional(ratio, 0.05),
+  hold_seconds: v.optional(durationSeconds, 3),
+  clear_hold_seconds: v.optional(durationSeconds, 30),
+});
+
+const timeToFullThresholds = v.strictObject({
+  warning_seconds: v.optional(durationSeconds, 600),
+  critical_seconds: v.optional(durationSeconds, 120),
+  /** Cleared when the time to full is this many times the threshold it was raised at, or none is seen. */
+  clear_factor: v.optional(v.pipe(v.number(), v.minValue(1)), 1.5),
+  hold_seconds: v.optional(durationSeconds, 2),
+  clear_hold_seconds: v.optional(durationSeconds, 15),
+});
+
+export const settingsSchema = v.strictObject({
+  /** Seconds between two samples; 1 s while an alert fires. */
+  interval: v.optional(durationSeconds, 10),
+  /** What if nf_conntrack_max were this. */
+  assume_max: v.optional(entries),
+  /** Name under /run/netns of the namespace to watch. */
+  netns: v.optional(v.pipe(v.string(), v.regex(/^[^/\0]{1,255}$/, 'a name as `ip netns list` shows it is expected'))),
+  /** One line per NEW and DESTROY. */
+  flows: v.optional(v.boolean(), false),
+  /** Receive buffer asked for each of the two event sockets. */
+  receive_buffer_bytes: v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(4096), v.maxValue(2 ** 30)),
+    RECV_BUFFER_BYTES,
+  ),
+  burst: v.optional(
+    v.strictObject({
+      ratio: v.optional(v.pipe(v.number(), v.minValue(1.5), v.maxValue(1000)), 4),
+      min_rate_per_second: v.optional(positive('a rate above 0 is expected'), 20),
+      false_alarms_per_year: v.optional(positive('a rate above 0 is expected'), 1),
+    }),
+    {},
+  ),
+  alert: v.optional(
+    v.strictObject({
+      time_to_full: v.optional(timeToFullThresholds, {}),
+      usage: v.optional(usageThresholds, {}),
+      dropping: v.optional(v.strictObject({ clear_hold_seconds: v.optional(durationSeconds, 60) }), {}),
+      loss: v.optional(
+        v.strictObject({ critical_ratio: v.optional(ratio, 0.1), clear_hold_seconds: v.optional(durationSeconds, 30) }),
+        {},
+      ),
+      burst: v.optional(v.strictObject({ clear_hold_seconds: v.optional(durationSeconds, 5) }), {}),
+    }),
+    {},
+  ),
+});
+
+export type SettingsInput = v.InferInput<typeof settingsSchema>;
+export type Settings = v.InferOutput<typeof settingsSchema>;
+export type AlertSettings = Settings['alert'];
+
+/** The defaults. */
+export const defaultSettings: Settings = v.parse(settingsSchema, {});

@@ -1,0 +1,397 @@
+/**
+ * Observations to events: when a line is due and what it says.
+ *
+ *   open ──> start        tick ──> burst, loss, alert, sample (when due)        close ──> stop
+ *
+ * The fields of a line are made here from the numbers of an observation; the sentences are in `sentence.ts`.
+ */
+import { concatMap, defer, from, type Observable, type OperatorFunction } from 'rxjs';
+import { Alerts, type AlertTransition } from '../analysis/alerts.js';
+import { listDegraded } from '../analysis/degraded.js';
+import { formatAddress } from '../model/address.js';
+import type {
+  CtEvent,
+  ForecastFields,
+  KernelFields,
+  RateFields,
+  TableFields,
+  TopFields,
+  TotalsFields,
+} from '../model/events.js';
+import { CULPRIT_SHARE_RATIO, EVENT_TRUESIZE_BYTES, FIRST_SAMPLE_SECONDS, TICK_SECONDS } from '../model/limits.js';
+import { isIcmp, transportName } from '../model/protocol.js';
+import type { KernelCounters } from '../model/record.js';
+import type { Settings } from '../model/settings.js';
+import type { CloseObservation, Observation, OpenObservation, TickObservation } from './observation.js';
+import { describeAlert, describeSample, describeTable, formatCount, formatRate, formatSeconds } from './sentence.js';
+
+/** The events of a source, without its flows. `version` is told by the `start` line. */
+export function toEvents(settings: Settings, version: string): OperatorFunction<Observation, CtEvent> {
+  return (observations: Observable<Observation>) =>
+    defer(() => {
+      const reporter = new Reporter(settings, version);
+      return observations.pipe(concatMap((observation) => from(reporter.report(observation))));
+    });
+}
+
+/** The interval between two samples while an alert fires, seconds. */
+const ALERT_INTERVAL_SECONDS = 1;
+
+/** Seconds without a loss after which the stream counts as whole again. */
+const LOSS_OVER_SECONDS = 10;
+
+const NO_INCREASE: KernelFields = {
+  drop: 0,
+  early_drop: 0,
+  insert_failed: 0,
+  chain_toolong: 0,
+  clash_resolve: 0,
+  invalid: 0,
+  error: 0,
+};
+
+class Reporter {
+  readonly #settings: Settings;
+  readonly #version: string;
+  readonly #alerts: Alerts;
+  /** Increase since the last sample. */
+  #kernel = NO_INCREASE;
+  /** Increase since the kernel's counters were last quiet. */
+  #damage = NO_INCREASE;
+  #sampledAt: number | undefined;
+  #losing: { cause: 'receive_buffer' | 'malformed' | 'unknown'; lastAt: number; before: Lost } | undefined;
+  #lost: Lost = { lostNew: 0, lostDestroy: 0, malformed: 0, unknownLosses: 0 };
+
+  constructor(settings: Settings, version: string) {
+    this.#settings = settings;
+    this.#version = version;
+    this.#alerts = new Alerts(settings.alert);
+  }
+
+  report(observation: Observation): CtEvent[] {
+    switch (observation.type) {
+      case 'open':
+        return [this.#start(observation)];
+      case 'tick':
+        return this.#tick(observation);
+      case 'close':
+        return [this.#stop(observation)];
+    }
+  }
+
+  #start({ at, host }: OpenObservation): CtEvent {
+    const { sysctls } = host;
+    const max = this.#settings.assume_max ?? host.table.max;
+    const table = tableFields({ count: host.table.count, blind: host.table.count, ...(max !== undefined && { max }) });
+    const degraded = listDegraded(host);
+    const where = host.netns === undefined ? host.hostname : `${host.netns} on ${host.hostname}`;
+    return {
+      type: 'start',
+      level: 'info',
+      unixSeconds: at.unixSeconds,
+      msg: `watching ${where}: ${describeTable(table)}${degraded.length > 0 ? `; limited: ${degraded.map(({ code }) => code).join(', ')}` : ''}`,
+      version: this.#version,
+      kernel: host.kernelRelease,
+      capabilities: [...host.capabilities],
+      sysctls: {
+        ...(sysctls.buckets !== undefined && { nf_conntrack_buckets: sysctls.buckets }),
+        ...(sysctls.events !== undefined && { nf_conntrack_events: sysctls.events }),
+        ...(sysctls.acct !== undefined && { nf_conntrack_acct: sysctls.acct }),
+        ...(sysctls.timestamp !== undefined && { nf_conntrack_timestamp: sysctls.timestamp }),
+      },
+      receive_buffer_bytes: host.recvBufferBytes,
+      receive_buffer_events: Math.floor(host.recvBufferBytes / EVENT_TRUESIZE_BYTES),
+      table,
+      degraded,
+    };
+  }
+
+  #tick(tick: TickObservation): CtEvent[] {
+    if (tick.kernel !== undefined) {
+      this.#kernel = addCounters(this.#kernel, tick.kernel);
+      const moved = tick.kernel.drop + tick.kernel.early_drop + tick.kernel.insert_failed > 0;
+      if (moved || this.#alerts.firing) this.#damage = addCounters(this.#damage, tick.kernel);
+    }
+    const events: CtEvent[] = [...burstEvents(tick), ...this.#lossEvents(tick)];
+    for (const transition of this.#observeAlerts(tick)) events.push(this.#alert(tick, transition));
+    if (!this.#alerts.firing) this.#damage = NO_INCREASE;
+    if (this.#sampleDue(tick)) events.push(this.#sample(tick));
+    return events;
+  }
+
+  #observeAlerts(tick: TickObservation): AlertTransition[] {
+    const { count, max } = tick.table;
+    return this.#alerts.observe({
+      ...tick.at,
+      ...(count !== undefined && max !== undefined && { usedRatio: count / max }),
+      forecast: tick.forecast,
+      burstActive: tick.burst.active !== undefined,
+      drop: tick.kernel?.drop ?? 0,
+      earlyDrop: tick.kernel?.early_drop ?? 0,
+      insertFailed: tick.kernel?.insert_failed ?? 0,
+      lostEvents: tick.lostEvents,
+      lostRatio: tick.lostRatio,
+    });
+  }
+
+  #sampleDue({ at, uptimeSeconds }: TickObservation): boolean {
+    // Half a tick early counts as due: ticks jitter.
+    const slack = TICK_SECONDS / 2;
+    if (this.#sampledAt === undefined) return uptimeSeconds >= FIRST_SAMPLE_SECONDS - slack;
+    const { interval } = this.#settings;
+    const due = this.#alerts.firing ? Math.min(ALERT_INTERVAL_SECONDS, interval) : interval;
+    return at.monotonicSeconds - this.#sampledAt >= due - slack;
+  }
+
+  #sample(tick: TickObservation): CtEvent {
+    this.#sampledAt = tick.at.monotonicSeconds;
+    const kernel = this.#kernel;
+    this.#kernel = NO_INCREASE;
+    const { table, rate, forecast } = numbersOf(tick);
+    return {
+      type: 'sample',
+      level: 'info',
+      unixSeconds: tick.at.unixSeconds,
+      msg: describeSample(table, rate, forecast),
+      table,
+      rate,
+      totals: totalsFields(tick),
+      kernel,
+      forecast,
+      top: topFields(tick),
+    };
+  }
+
+  #alert(tick: TickObservation, { name, phase, severity, sinceUnixSeconds }: AlertTransition): CtEvent {
+    const { table, rate, forecast } = numbersOf(tick);
+    const culprits = topFields(tick).filter(({ share_ratio }) => share_ratio >= CULPRIT_SHARE_RATIO);
+    const active = tick.burst.active;
+    const burst = active && { since: isoTime(unixAt(tick, active.onsetSeconds)), ratio: active.ratio };
+    const lost = tick.loss.lostNew + tick.loss.lostDestroy;
+    const resolved = phase === 'resolved';
+    return {
+      type: 'alert',
+      level: resolved ? 'info' : severity === 'critical' ? 'error' : 'warn',
+      unixSeconds: tick.at.unixSeconds,
+      msg: describeAlert({ name, phase, table, rate, forecast, kernel: this.#damage, burst, culprits, lost }),
+      name,
+      phase,
+      severity,
+      key: name,
+      since: isoTime(sinceUnixSeconds),
+      table,
+      rate,
+      forecast,
+      ...(name === 'dropping' && { kernel: this.#damage }),
+      ...(name === 'loss' && { totals: totalsFields(tick) }),
+      culprits: resolved ? [] : culprits,
+      advice: [],
+    };
+  }
+
+  #lossEvents(tick: TickObservation): CtEvent[] {
+    const cause = causeOf(this.#lost, tick.loss);
+    const before = this.#lost;
+    this.#lost = tick.loss;
+    if (cause !== undefined) {
+      if (this.#losing !== undefined) {
+        this.#losing.lastAt = tick.at.monotonicSeconds;
+        return [];
+      }
+      this.#losing = { cause, lastAt: tick.at.monotonicSeconds, before };
+      return [lossEvent('start', cause, before, tick)];
+    }
+    if (this.#losing === undefined || tick.at.monotonicSeconds - this.#losing.lastAt < LOSS_OVER_SECONDS) return [];
+    const ended = this.#losing;
+    this.#losing = undefined;
+    return [lossEvent('end', ended.cause, ended.before, tick)];
+  }
+
+  #stop(close: CloseObservation): CtEvent {
+    const { error } = close;
+    const totals = totalsFields(close);
+    const lost = totals.lost_new + totals.lost_destroy;
+    return {
+      type: 'stop',
+      level: error === undefined ? 'info' : 'error',
+      unixSeconds: close.at.unixSeconds,
+      msg: `stopped after ${formatSeconds(close.uptimeSeconds)} (${close.reason}): ${formatCount(totals.new)} new, ${formatCount(totals.destroy)} destroyed, ${formatCount(lost)} events lost`,
+      reason: close.reason,
+      ...(error !== undefined && {
+        error: {
+          code: error.code,
+          operation: error.operation,
+          ...(error.errno !== undefined && { errno: error.errno }),
+          remedy: error.remedy,
+        },
+      }),
+      totals,
+      uptime_seconds: round(close.uptimeSeconds, 3),
+    };
+  }
+}
+
+type Lost = TickObservation['loss'];
+
+function causeOf(before: Lost, after: Lost) {
+  if (after.lostNew + after.lostDestroy > before.lostNew + before.lostDestroy) return 'receive_buffer';
+  if (after.unknownLosses > before.unknownLosses) return 'unknown';
+  if (after.malformed > before.malformed) return 'malformed';
+  return undefined;
+}
+
+function lossEvent(
+  phase: 'start' | 'end',
+  cause: 'receive_buffer' | 'malformed' | 'unknown',
+  before: Lost,
+  { at, loss }: TickObservation,
+): CtEvent {
+  const lostNew = loss.lostNew - before.lostNew;
+  const lostDestroy = loss.lostDestroy - before.lostDestroy;
+  const malformed = loss.malformed - before.malformed;
+  const unknown = loss.unknownLosses - before.unknownLosses;
+  const counts = `${formatCount(lostNew)} NEW and ${formatCount(lostDestroy)} DESTROY events lost, ${formatCount(malformed)} unusable`;
+  return {
+    type: 'loss',
+    level: 'warn',
+    unixSeconds: at.unixSeconds,
+    msg: phase === 'start' ? `events are being lost (${cause}): ${counts}` : `the stream is whole again: ${counts}`,
+    phase,
+    cause,
+    lost_new: lostNew,
+    lost_destroy: lostDestroy,
+    malformed,
+    unknown_losses: unknown,
+    less_certain: cause === 'receive_buffer' ? ['top', 'forecast'] : ['rate', 'totals', 'top', 'forecast'],
+  };
+}
+
+function burstEvents(tick: TickObservation): CtEvent[] {
+  const transition = tick.burstTransition;
+  if (transition === undefined) return [];
+  const { ratePerSecond, baselinePerSecond, ratio } = transition;
+  const onset = isoTime(unixAt(tick, transition.onsetSeconds));
+  const common = {
+    type: 'burst',
+    unixSeconds: tick.at.unixSeconds,
+    phase: transition.phase,
+    onset,
+    rate_per_second: round(ratePerSecond, 1),
+    baseline_per_second: round(baselinePerSecond, 1),
+    ratio: round(ratio, 2),
+  } as const;
+  if (transition.phase === 'start') {
+    const [first] = topFields(tick);
+    const msg = `${formatRate(ratePerSecond)} new entries since ${onset.slice(11, 19)}, ${ratio.toFixed(1)} times the usual ${formatRate(baselinePerSecond)}`;
+    return [
+      {
+        ...common,
+        level: 'warn',
+        msg,
+        false_alarms_per_year: Number(transition.falseAlarmsPerYear.toPrecision(3)),
+        ...(first !== undefined && { top: [first] }),
+      },
+    ];
+  }
+  const { peakPerSecond, durationSeconds, entriesAdded } = transition;
+  return [
+    {
+      ...common,
+      level: 'info',
+      msg: `the burst of ${onset.slice(11, 19)} is over after ${formatSeconds(durationSeconds)}: peak ${formatRate(peakPerSecond)}, ${formatCount(entriesAdded)} entries added`,
+      peak_per_second: round(peakPerSecond, 1),
+      duration_seconds: round(durationSeconds, 2),
+      entries_added: Math.round(entriesAdded),
+    },
+  ];
+}
+
+function numbersOf(tick: TickObservation): { table: TableFields; rate: RateFields; forecast: ForecastFields } {
+  return { table: tableFields(tick.table), rate: rateFields(tick), forecast: forecastFields(tick.forecast) };
+}
+
+function tableFields({ count, max, live, expired, blind }: Partial<TickObservation['table']>): TableFields {
+  return {
+    ...(count !== undefined && { count }),
+    ...(max !== undefined && { max }),
+    ...(count !== undefined && max !== undefined && { used_ratio: round(count / max, 4) }),
+    ...(live !== undefined && { live: Math.round(live) }),
+    ...(expired !== undefined && { expired: Math.round(expired) }),
+    ...(blind !== undefined && { blind: Math.round(blind) }),
+  };
+}
+
+function rateFields({ rates, burst }: TickObservation): RateFields {
+  const { newPerSecond, destroyPerSecond } = rates;
+  return {
+    new_per_second: round(newPerSecond.over10s, 1),
+    destroy_per_second: round(destroyPerSecond.over10s, 1),
+    net_per_second: round(newPerSecond.over10s - destroyPerSecond.over10s, 1),
+    new_per_second_1s: round(newPerSecond.over1s, 1),
+    destroy_per_second_1s: round(destroyPerSecond.over1s, 1),
+    new_per_second_1m: round(newPerSecond.over60s, 1),
+    destroy_per_second_1m: round(destroyPerSecond.over60s, 1),
+    ...(burst.baselinePerSecond !== undefined && { baseline_per_second: round(burst.baselinePerSecond, 1) }),
+  };
+}
+
+function forecastFields(forecast: TickObservation['forecast']): ForecastFields {
+  const { verdict, reason, secondsToFull, secondsToFullLow, secondsToFullHigh, secondsToDrop } = forecast;
+  const { plateauCount, plateauRatio, probabilityFull10m } = forecast;
+  return {
+    verdict,
+    ...(reason !== undefined && { reason }),
+    ...(secondsToFull !== undefined && { seconds_to_full: round(secondsToFull, 1) }),
+    ...(secondsToFullLow !== undefined && { seconds_to_full_low: round(secondsToFullLow, 1) }),
+    ...(secondsToFullHigh !== undefined && { seconds_to_full_high: round(secondsToFullHigh, 1) }),
+    ...(secondsToDrop !== undefined && { seconds_to_drop: round(secondsToDrop, 1) }),
+    ...(plateauCount !== undefined && { plateau_count: Math.round(plateauCount) }),
+    ...(plateauRatio !== undefined && { plateau_ratio: round(plateauRatio, 4) }),
+    ...(probabilityFull10m !== undefined && { probability_full_10m: round(probabilityFull10m, 4) }),
+  };
+}
+
+function topFields({ top }: TickObservation): TopFields[] {
+  return top.map(({ family, protocol, address, port, newPerSecond, shareRatio, errorRatio }) => ({
+    network: { transport: transportName(protocol) },
+    destination: { ip: formatAddress(family, address), ...(!isIcmp(protocol) && { port }) },
+    new_per_second: round(newPerSecond, 1),
+    share_ratio: round(shareRatio, 4),
+    error_ratio: round(errorRatio, 4),
+  }));
+}
+
+function totalsFields({ totals, loss }: Pick<TickObservation, 'totals' | 'loss'>): TotalsFields {
+  return {
+    new: totals.newEvents,
+    destroy: totals.destroyEvents,
+    lost_new: loss.lostNew,
+    lost_destroy: loss.lostDestroy,
+    malformed: loss.malformed,
+  };
+}
+
+function addCounters(sum: KernelFields, increase: KernelCounters): KernelFields {
+  return {
+    drop: sum.drop + increase.drop,
+    early_drop: sum.early_drop + increase.early_drop,
+    insert_failed: sum.insert_failed + increase.insert_failed,
+    chain_toolong: sum.chain_toolong + increase.chain_toolong,
+    clash_resolve: sum.clash_resolve + increase.clash_resolve,
+    invalid: sum.invalid + increase.invalid,
+    error: sum.error + increase.error,
+  };
+}
+
+/** Seconds since 1970 of a moment on the monotonic clock, as this tick sees both. */
+function unixAt({ at }: TickObservation, monotonicSeconds: number): number {
+  return at.unixSeconds - (at.monotonicSeconds - monotonicSeconds);
+}
+
+function isoTime(unixSeconds: number): string {
+  return new Date(unixSeconds * 1000).toISOString();
+}
+
+function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}

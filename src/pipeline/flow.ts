@@ -1,0 +1,131 @@
+/** Batches to `flow` events: one for each NEW and DESTROY, copied out of the columns while the batch is leased. */
+import { concatMap, EMPTY, from, type OperatorFunction } from 'rxjs';
+import { AF_INET6, formatAddress, formatEndpoint } from '../model/address.js';
+import { type AddressColumn, type EventColumns, PRESENT } from '../model/batch.js';
+import type { EventOf } from '../model/events.js';
+import { isIcmp, tcpStateName, transportName } from '../model/protocol.js';
+import type { BatchRecord, SourceRecord } from '../model/record.js';
+
+type Flow = EventOf<'flow'>;
+type Endpoint = Flow['source'];
+
+/** The flow events of each batch, NEW before DESTROY. */
+export function toFlows(): OperatorFunction<SourceRecord, Flow> {
+  return concatMap((record) => (record.type === 'batch' ? from(readFlows(record)) : EMPTY));
+}
+
+function readFlows({ at, batch }: BatchRecord): Flow[] {
+  const { columns, newCount, destroyCount } = batch;
+  return Array.from({ length: newCount + destroyCount }, (_, row) =>
+    readFlow(columns, row, row < newCount ? 'new' : 'destroy', at.unixSeconds),
+  );
+}
+
+/** One row as an event. `receivedUnixSeconds` is its time unless the kernel stamped it. */
+export function readFlow(
+  columns: EventColumns,
+  row: number,
+  action: Flow['action'],
+  receivedUnixSeconds: number,
+): Flow {
+  const present = columns.present[row] ?? 0;
+  const has = (bit: number) => (present & bit) !== 0;
+  const family = columns.family[row] ?? 0;
+  const protocol = columns.protocol[row] ?? 0;
+  const transport = transportName(protocol);
+  const icmp = isIcmp(protocol);
+  const hasPorts = has(PRESENT.originalPorts) && !icmp;
+  const source = readEndpoint(family, columns.originalSource, columns.originalSourcePort, row, hasPorts);
+  const destination = readEndpoint(family, columns.originalDestination, columns.originalDestinationPort, row, hasPorts);
+  const duration = readDuration(columns, row, present);
+  const ended = action === 'destroy' ? readEnd(columns, row, present) : undefined;
+  const nat = has(PRESENT.replyTuple) ? readNat(columns, row, hasPorts) : undefined;
+  const tcpState = has(PRESENT.tcpState) ? tcpStateName(columns.tcpState[row] ?? 0) : undefined;
+  const portid = columns.portid[row] ?? 0;
+  const path = `${formatEndpoint(source.ip, source.port)} -> ${formatEndpoint(destination.ip, destination.port)}`;
+  return {
+    type: 'flow',
+    level: 'info',
+    unixSeconds: has(PRESENT.timestampEvent) ? (columns.eventSeconds[row] ?? 0) : receivedUnixSeconds,
+    msg: `${action} ${transport} ${path}${duration === undefined ? '' : ` after ${duration.toFixed(1)} s`}`,
+    action,
+    network: { transport, type: family === AF_INET6 ? 'ipv6' : 'ipv4' },
+    source,
+    destination,
+    ...(has(PRESENT.replyTuple) && {
+      reply: {
+        source: readEndpoint(family, columns.replySource, columns.replySourcePort, row, hasPorts),
+        destination: readEndpoint(family, columns.replyDestination, columns.replyDestinationPort, row, hasPorts),
+      },
+    }),
+    ...(icmp && has(PRESENT.originalPorts) && { icmp: readIcmp(columns, row) }),
+    ...(nat !== undefined && { nat }),
+    conntrack: {
+      ...(has(PRESENT.id) && { id: columns.id[row] ?? 0 }),
+      zone: columns.zone[row] ?? 0,
+      mark: columns.mark[row] ?? 0,
+      ...(has(PRESENT.status) && { status: columns.status[row] ?? 0 }),
+      ...(has(PRESENT.timeout) && { timeout_seconds: columns.timeoutSeconds[row] ?? 0 }),
+      ...(tcpState !== undefined && { tcp_state: tcpState }),
+      ...(portid !== 0 && { portid }),
+      ...(has(PRESENT.master) && { related: true }),
+    },
+    ...(has(PRESENT.timestampStart) && { started: isoTime(columns.startSeconds[row] ?? 0) }),
+    ...(ended !== undefined && { ended }),
+    ...(duration !== undefined && { duration_seconds: duration }),
+    ...(has(PRESENT.countersOriginal) && {
+      bytes: { original: columns.originalBytes[row] ?? 0, reply: columns.replyBytes[row] ?? 0 },
+      packets: { original: columns.originalPackets[row] ?? 0, reply: columns.replyPackets[row] ?? 0 },
+    }),
+  };
+}
+
+function readEndpoint(
+  family: number,
+  address: AddressColumn,
+  ports: Uint16Array,
+  row: number,
+  hasPorts: boolean,
+): Endpoint {
+  const ip = formatAddress(family, address.bytes, row * 16);
+  return hasPorts ? { ip, port: ports[row] ?? 0 } : { ip };
+}
+
+function readIcmp(columns: EventColumns, row: number): Flow['icmp'] {
+  const typeAndCode = columns.originalDestinationPort[row] ?? 0;
+  return { type: typeAndCode >> 8, code: typeAndCode & 0xff, id: columns.originalSourcePort[row] ?? 0 };
+}
+
+/** Without NAT the reply tuple is the original one turned round. */
+function readNat(columns: EventColumns, row: number, hasPorts: boolean): Flow['nat'] {
+  const { originalSource, originalDestination, replySource, replyDestination } = columns;
+  const source =
+    !sameAddress(originalSource, replyDestination, row) ||
+    (hasPorts && columns.originalSourcePort[row] !== columns.replyDestinationPort[row]);
+  const destination =
+    !sameAddress(originalDestination, replySource, row) ||
+    (hasPorts && columns.originalDestinationPort[row] !== columns.replySourcePort[row]);
+  return source ? (destination ? 'both' : 'source') : destination ? 'destination' : undefined;
+}
+
+function sameAddress(a: AddressColumn, b: AddressColumn, row: number): boolean {
+  for (let word = row * 4; word < row * 4 + 4; word++) if (a.words[word] !== b.words[word]) return false;
+  return true;
+}
+
+function readDuration(columns: EventColumns, row: number, present: number): number | undefined {
+  if ((present & PRESENT.timestampStart) === 0 || (present & PRESENT.timestampStop) === 0) return undefined;
+  return Math.max(0, (columns.stopSeconds[row] ?? 0) - (columns.startSeconds[row] ?? 0));
+}
+
+/** TIME_WAIT and CLOSE entries with time left were evicted or opened again by a new SYN: the kernel does not tell which. */
+function readEnd(columns: EventColumns, row: number, present: number): Flow['ended'] {
+  if ((present & PRESENT.timeout) === 0) return 'expired';
+  if (columns.portid[row] !== 0) return 'deleted';
+  const state = tcpStateName(columns.tcpState[row] ?? 0);
+  return state === 'TIME_WAIT' || state === 'CLOSE' ? undefined : 'evicted';
+}
+
+function isoTime(unixSeconds: number): string {
+  return new Date(unixSeconds * 1000).toISOString();
+}

@@ -1,0 +1,264 @@
+/**
+ * Records to observations: what is true of the table at each tick.
+ *
+ *   open ──> builds the state machines of `analysis/`
+ *   entries, batch ──> feed them row by row while the batch is leased; nothing is emitted
+ *   tick ──> one `tick` observation with everything they know
+ *   close ──> passed on
+ *
+ * Time comes from the records alone, so the same records give the same observations.
+ */
+import { concatMap, defer, EMPTY, type Observable, type OperatorFunction, of } from 'rxjs';
+import { BurstDetector, type BurstSnapshot, type BurstTransition } from '../analysis/burst.js';
+import { type Forecast, forecast } from '../analysis/forecast.js';
+import { Lifetimes } from '../analysis/lifetimes.js';
+import { RateMeter, type RateSnapshot } from '../analysis/rates.js';
+import { TableModel, type TableSnapshot } from '../analysis/table.js';
+import { type Talker, Talkers } from '../analysis/talkers.js';
+import { wrappedIncrease } from '../analysis/wrap.js';
+import { type EventBatch, PRESENT } from '../model/batch.js';
+import type { CtwatchError } from '../model/errors.js';
+import { TABLE_STALE_SECONDS, TOP_LISTED } from '../model/limits.js';
+import type { HostFacts, Instant, KernelCounters, LossTotals, SourceRecord, TickRecord } from '../model/record.js';
+import type { Settings } from '../model/settings.js';
+
+/** Events since the source opened. All only grow. */
+export interface Totals {
+  readonly newEvents: number;
+  readonly destroyEvents: number;
+}
+
+export interface OpenObservation {
+  readonly type: 'open';
+  readonly at: Instant;
+  readonly host: HostFacts;
+}
+
+/** What is true at the end of a tick. Rates are per second, times in seconds. */
+export interface TickObservation {
+  readonly type: 'tick';
+  readonly at: Instant;
+  readonly uptimeSeconds: number;
+  /** With `--assume-max` applied to `max`. Empty of numbers while the last reading is older than `TABLE_STALE_SECONDS`. */
+  readonly table: TableSnapshot;
+  readonly rates: RateSnapshot;
+  readonly burst: BurstSnapshot;
+  readonly burstTransition?: BurstTransition;
+  readonly forecast: Forecast;
+  readonly top: readonly Talker[];
+  /** Received since the source opened. */
+  readonly totals: Totals;
+  /** Since the source opened. */
+  readonly loss: LossTotals;
+  /** NEW and DESTROY events lost in this tick. */
+  readonly lostEvents: number;
+  /** Share of the events of the last 10 s that were lost, 0..1. */
+  readonly lostRatio: number;
+  /** Increase of the kernel's counters in this tick; absent when no reading came. */
+  readonly kernel?: KernelCounters;
+}
+
+export interface CloseObservation {
+  readonly type: 'close';
+  readonly at: Instant;
+  readonly reason: string;
+  readonly error?: CtwatchError;
+  readonly uptimeSeconds: number;
+  readonly totals: Totals;
+  readonly loss: LossTotals;
+}
+
+export type Observation = OpenObservation | TickObservation | CloseObservation;
+
+/** Feeds the analysis and emits an observation for each `open`, `tick` and `close`. */
+export function observe(settings: Settings): OperatorFunction<SourceRecord, Observation> {
+  return (records: Observable<SourceRecord>) =>
+    defer(() => {
+      let watch: Watch | undefined;
+      return records.pipe(
+        concatMap((record) => {
+          if (record.type === 'open') {
+            watch = new Watch(record.host, record.at, settings);
+            return of({ type: 'open', at: record.at, host: record.host } as const);
+          }
+          const observation = watch?.observe(record);
+          return observation === undefined ? EMPTY : of(observation);
+        }),
+      );
+    });
+}
+
+const NO_LOSS: LossTotals = { lostNew: 0, lostDestroy: 0, malformed: 0, unknownLosses: 0 };
+
+/** The state machines of one source from its opening to its end. */
+class Watch {
+  readonly #settings: Settings;
+  readonly #openedAt: number;
+  readonly #rates = new RateMeter();
+  readonly #losses = new RateMeter();
+  readonly #talkers = new Talkers();
+  readonly #lifetimes: Lifetimes;
+  readonly #burst: BurstDetector;
+  readonly #table: TableModel;
+  #loss = NO_LOSS;
+  #totals: Totals = { newEvents: 0, destroyEvents: 0 };
+  /** Of the tick that is being filled. */
+  #newEvents = 0;
+  #destroyEvents = 0;
+  #expiredDestroyEvents = 0;
+  #reaped = false;
+  #tickedAt: number;
+  #tableReadAt: number;
+  #max: number | undefined;
+  #counters: KernelCounters | undefined;
+  #forecast: Forecast = { verdict: 'unknown', reason: 'learning' };
+
+  constructor(host: HostFacts, at: Instant, settings: Settings) {
+    this.#settings = settings;
+    this.#openedAt = at.monotonicSeconds;
+    this.#tickedAt = at.monotonicSeconds;
+    this.#tableReadAt = at.monotonicSeconds;
+    this.#max = settings.assume_max ?? host.table.max;
+    this.#lifetimes = new Lifetimes(host.timeouts);
+    this.#burst = new BurstDetector({
+      ratio: settings.burst.ratio,
+      minRatePerSecond: settings.burst.min_rate_per_second,
+      falseAlarmsPerYear: settings.burst.false_alarms_per_year,
+    });
+    this.#table = new TableModel({
+      initialCount: host.table.count,
+      ...(host.sysctls.buckets !== undefined && { buckets: host.sysctls.buckets }),
+    });
+  }
+
+  observe(record: Exclude<SourceRecord, { type: 'open' }>): Observation | undefined {
+    switch (record.type) {
+      case 'entries':
+        this.#observeEntries(record.at.monotonicSeconds, record.batch);
+        return undefined;
+      case 'batch':
+        this.#observeBatch(record.at.monotonicSeconds, record.batch);
+        return undefined;
+      case 'tick':
+        return this.#observeTick(record);
+      case 'close':
+        return {
+          ...record,
+          uptimeSeconds: record.at.monotonicSeconds - this.#openedAt,
+          totals: this.#totals,
+          loss: this.#loss,
+        };
+    }
+  }
+
+  #observeEntries(atSeconds: number, { columns, newCount }: EventBatch): void {
+    this.#reaped = true;
+    for (let row = 0; row < newCount; row++) this.#lifetimes.observeEntry(atSeconds, columns, row);
+  }
+
+  #observeBatch(atSeconds: number, { columns, newCount, destroyCount }: EventBatch): void {
+    for (let row = 0; row < newCount; row++) {
+      this.#talkers.observeNew(columns, row);
+      this.#lifetimes.observeNew(atSeconds, columns, row);
+    }
+    let withTimeLeft = 0;
+    for (let row = newCount; row < newCount + destroyCount; row++) {
+      this.#lifetimes.observeDestroy(atSeconds, columns, row);
+      if (((columns.present[row] ?? 0) & PRESENT.timeout) !== 0) withTimeLeft++;
+    }
+    this.#newEvents += newCount;
+    this.#destroyEvents += destroyCount;
+    this.#expiredDestroyEvents += destroyCount - withTimeLeft;
+  }
+
+  #observeTick({ at, loss, table, counters }: TickRecord): TickObservation {
+    const atSeconds = at.monotonicSeconds;
+    const seconds = atSeconds - this.#tickedAt;
+    const lostNew = loss.lostNew - this.#loss.lostNew;
+    const lostDestroy = loss.lostDestroy - this.#loss.lostDestroy;
+    const newEvents = this.#newEvents + lostNew;
+    const destroyEvents = this.#destroyEvents + lostDestroy;
+    this.#rates.observe(seconds, newEvents, destroyEvents);
+    this.#losses.observe(seconds, lostNew + lostDestroy, newEvents + destroyEvents);
+    this.#talkers.advance(seconds);
+    this.#lifetimes.advance(atSeconds, seconds);
+    const burstTransition = this.#burst.observe(atSeconds, seconds, newEvents);
+    if (table !== undefined) {
+      this.#tableReadAt = atSeconds;
+      this.#max = this.#settings.assume_max ?? table.max;
+    }
+    this.#table.observe({
+      atSeconds,
+      seconds,
+      newEvents,
+      destroyEvents,
+      expiredDestroyEvents: this.#expiredDestroyEvents,
+      reapedNow: this.#reaped,
+      ...(table !== undefined && { count: table.count }),
+      ...(this.#max !== undefined && { max: this.#max }),
+    });
+    const kernel = this.#readCounters(counters);
+    this.#tickedAt = atSeconds;
+    this.#loss = loss;
+    this.#totals = {
+      newEvents: this.#totals.newEvents + this.#newEvents,
+      destroyEvents: this.#totals.destroyEvents + this.#destroyEvents,
+    };
+    this.#newEvents = 0;
+    this.#destroyEvents = 0;
+    this.#expiredDestroyEvents = 0;
+    this.#reaped = false;
+    return {
+      type: 'tick',
+      at,
+      uptimeSeconds: atSeconds - this.#openedAt,
+      ...this.#judge(atSeconds, table !== undefined),
+      ...(burstTransition !== undefined && { burstTransition }),
+      top: this.#talkers.snapshot(TOP_LISTED),
+      totals: this.#totals,
+      loss,
+      lostEvents: lostNew + lostDestroy,
+      lostRatio: this.#lostRatio(),
+      ...(kernel !== undefined && { kernel }),
+    };
+  }
+
+  /** The models' views; the forecast is made anew with each reading of the table. */
+  #judge(atSeconds: number, tableRead: boolean): Pick<TickObservation, 'table' | 'rates' | 'burst' | 'forecast'> {
+    const rates = this.#rates.snapshot();
+    const burst = this.#burst.snapshot();
+    const stale = atSeconds - this.#tableReadAt > TABLE_STALE_SECONDS;
+    const snapshot = this.#table.snapshot();
+    const table: TableSnapshot = stale ? { blind: snapshot.blind } : snapshot;
+    if (stale) this.#forecast = { verdict: 'unknown', reason: 'no_table' };
+    else if (tableRead) {
+      this.#forecast = forecast({
+        atSeconds,
+        uptimeSeconds: atSeconds - this.#openedAt,
+        table,
+        rates,
+        burst,
+        lifetimes: this.#lifetimes.snapshot(),
+        lostRatio: this.#lostRatio(),
+      });
+    }
+    return { table, rates, burst, forecast: this.#forecast };
+  }
+
+  #lostRatio(): number {
+    const { newPerSecond: lost, destroyPerSecond: all } = this.#losses.snapshot();
+    return all.over10s > 0 ? lost.over10s / all.over10s : 0;
+  }
+
+  #readCounters(counters: KernelCounters | undefined): KernelCounters | undefined {
+    const before = this.#counters;
+    if (counters === undefined) return undefined;
+    this.#counters = counters;
+    if (before === undefined) return undefined;
+    const increases = Object.entries(counters).map(([name, value]) => [
+      name,
+      wrappedIncrease(before[name as keyof KernelCounters], value),
+    ]);
+    return Object.fromEntries(increases) as KernelCounters;
+  }
+}

@@ -1,0 +1,128 @@
+/** The sentences of `msg`: numbers as a person reads them. What is not known makes a sentence shorter, never wrong. */
+import { formatEndpoint } from '../model/address.js';
+import type { AlertName, ForecastFields, KernelFields, RateFields, TableFields, TopFields } from '../model/events.js';
+
+const integers = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+
+/** `107,310`. */
+export function formatCount(value: number): string {
+  return integers.format(value);
+}
+
+/** `41 %`; below 1 % with one decimal. */
+export function formatRatio(ratio: number): string {
+  const percent = ratio * 100;
+  return `${percent > 0 && percent < 1 ? percent.toFixed(1) : Math.round(percent)} %`;
+}
+
+/** Per second: `2,310/s`, below 10 with one decimal. */
+export function formatRate(perSecond: number): string {
+  const digits = Math.abs(perSecond) < 9.95 ? Number(perSecond.toFixed(1)).toString() : formatCount(perSecond);
+  return `${digits === '-0' ? '0' : digits}/s`;
+}
+
+/** `67 s`, `12 min`, `3.5 h`. */
+export function formatSeconds(seconds: number): string {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
+
+/** `107,310 of 262,144 entries (41 %)`. */
+export function describeTable(table: TableFields): string {
+  if (table.count === undefined) return 'number of entries not known';
+  if (table.max === undefined || table.used_ratio === undefined) return `${formatCount(table.count)} entries`;
+  return `${formatCount(table.count)} of ${formatCount(table.max)} entries (${formatRatio(table.used_ratio)})`;
+}
+
+/** `full in 67 s (58-81 s)`, `settles at 31 %`, `draining`, `forecast withheld: learning`. */
+export function describeForecast(forecast: ForecastFields): string {
+  switch (forecast.verdict) {
+    case 'fills':
+      if (forecast.seconds_to_full === undefined) return 'filling';
+      if (forecast.seconds_to_full === 0) return 'full';
+      return `full in ${formatSeconds(forecast.seconds_to_full)}${describeInterval(forecast)}`;
+    case 'plateaus':
+      return forecast.plateau_ratio === undefined ? 'not filling' : `settles at ${formatRatio(forecast.plateau_ratio)}`;
+    case 'drains':
+      return 'draining';
+    case 'unknown':
+      return `forecast withheld: ${forecast.reason ?? 'unknown'}`;
+  }
+}
+
+function describeInterval({ seconds_to_full_low: low, seconds_to_full_high: high }: ForecastFields): string {
+  if (low === undefined) return '';
+  return high === undefined
+    ? ` (${formatSeconds(low)} or later)`
+    : ` (${formatSeconds(low)} to ${formatSeconds(high)})`;
+}
+
+/** `tcp to 10.0.0.5:6379`. */
+export function describeTalker(talker: Pick<TopFields, 'network' | 'destination'>): string {
+  return `${talker.network.transport} to ${formatEndpoint(talker.destination.ip, talker.destination.port)}`;
+}
+
+/** The whole of a `sample`. */
+export function describeSample(table: TableFields, rate: RateFields, forecast: ForecastFields): string {
+  const net = rate.net_per_second;
+  const parts = [describeTable(table), `${net < 0 ? '' : '+'}${formatRate(net)}`, describeForecast(forecast)];
+  return parts.join(', ');
+}
+
+interface AlertParts {
+  readonly name: AlertName;
+  readonly phase: 'firing' | 'resolved';
+  readonly table: TableFields;
+  readonly rate: RateFields;
+  readonly forecast: ForecastFields;
+  readonly kernel: KernelFields;
+  readonly burst?: { readonly since: string; readonly ratio: number } | undefined;
+  readonly culprits: readonly TopFields[];
+  readonly lost: number;
+}
+
+/** The sentence of an alert: the state, what grows, how long it will last, and who. */
+export function describeAlert(parts: AlertParts): string {
+  if (parts.phase === 'resolved')
+    return `resolved ${parts.name}: ${describeSample(parts.table, parts.rate, parts.forecast)}`;
+  const [culprit] = parts.culprits;
+  const who =
+    culprit === undefined
+      ? ''
+      : ` ${formatRatio(culprit.share_ratio)} of the new entries are ${describeTalker(culprit)}.`;
+  return `${describeCondition(parts)}.${who}`;
+}
+
+function describeCondition(parts: AlertParts): string {
+  const growth = describeGrowth(parts);
+  const state = `conntrack table at ${describeTable(parts.table)}`;
+  switch (parts.name) {
+    case 'time_to_full':
+    case 'usage':
+    case 'burst':
+      return `${state}${growth}: ${describeForecast(parts.forecast)}`;
+    case 'dropping':
+      return `${state} and losing connections: ${describeDamage(parts.kernel)}${growth}`;
+    case 'loss':
+      return `events are being lost (${formatCount(parts.lost)} so far): totals stay exact, details are sampled`;
+  }
+}
+
+function describeGrowth({ rate, burst }: AlertParts): string {
+  const since =
+    burst === undefined
+      ? ''
+      : ` since ${burst.since.slice(11, 19)} (a burst, ${burst.ratio.toFixed(1)} times the usual rate)`;
+  return rate.net_per_second > 0 || burst !== undefined ? `, growing ${formatRate(rate.net_per_second)}${since}` : '';
+}
+
+function describeDamage(kernel: KernelFields): string {
+  const counted = [
+    [kernel.drop, 'packets dropped'],
+    [kernel.early_drop, 'entries evicted'],
+    [kernel.insert_failed, 'inserts failed'],
+  ] as const;
+  const told = counted.filter(([count]) => count > 0).map(([count, text]) => `${formatCount(count)} ${text}`);
+  return told.join(', ');
+}

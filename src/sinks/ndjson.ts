@@ -1,0 +1,182 @@
+/**
+ * Events as NDJSON on a stream, through pino, without ever waiting for the reader.
+ *
+ *   write ──> pino ──> lines[] ──(64 KiB or the end of the turn)──> stream
+ *
+ * Lines wait in a queue of `OUTPUT_QUEUE_BYTES`; `flow` lines may take three quarters of it, the rest is kept for alerts.
+ * What does not fit is counted, and told by a `loss` line when it begins and when the reader has caught up.
+ * A closed pipe ends the sink quietly; any other failure of the stream is an error.
+ */
+import type { Writable } from 'node:stream';
+import { pino } from 'pino';
+import { CtwatchError } from '../model/errors.js';
+import { type CtEvent, EVENTS_VERSION } from '../model/events.js';
+import { OUTPUT_END_TIMEOUT_MS, OUTPUT_QUEUE_BYTES, OUTPUT_QUEUE_FLOW_RATIO } from '../model/limits.js';
+
+/** Bytes handed to the stream at once: the capacity of a pipe. */
+const CHUNK_BYTES = 64 * 1024;
+
+export interface NdjsonSinkOptions {
+  readonly stream: Writable;
+  readonly hostname: string;
+  readonly netns?: string | undefined;
+  /** Bound of the text that waits, bytes. Default `OUTPUT_QUEUE_BYTES`. */
+  readonly queueBytes?: number;
+  /** The reader has gone (no error) or the stream failed. Called at most once. */
+  readonly onClosed?: (error?: CtwatchError) => void;
+}
+
+/** A sink for events, one JSON line each. */
+export class NdjsonSink {
+  readonly #stream: Writable;
+  readonly #options: NdjsonSinkOptions;
+  readonly #logger;
+  readonly #queueBytes: number;
+  #lines: string[] = [];
+  #lineBytes = 0;
+  #milliseconds = Number.NaN;
+  #timestamp = '';
+  #flushScheduled = false;
+  #blocked = false;
+  #closed = false;
+  #lostLines = 0;
+  #lostFlowLines = 0;
+  #lossTold = false;
+  #lastUnixSeconds = 0;
+
+  constructor(options: NdjsonSinkOptions) {
+    const { hostname, netns } = options;
+    this.#options = options;
+    this.#stream = options.stream;
+    this.#queueBytes = options.queueBytes ?? OUTPUT_QUEUE_BYTES;
+    this.#logger = pino(
+      {
+        base: { host: hostname, v: EVENTS_VERSION, ...(netns !== undefined && { netns }) },
+        timestamp: () => this.#timestamp,
+        formatters: { level: (label) => ({ level: label }) },
+        // pino has written these two already; copying the event without them would cost more than the line.
+        serializers: { level: () => undefined, unixSeconds: () => undefined },
+      },
+      { write: (line) => this.#enqueue(line) },
+    );
+    this.#stream.on('error', (error: NodeJS.ErrnoException) => this.#onError(error));
+    this.#stream.on('close', () => this.#close());
+  }
+
+  write(event: CtEvent): void {
+    if (this.#closed) return;
+    this.#lastUnixSeconds = event.unixSeconds;
+    if (!this.#hasRoom(event.type)) {
+      this.#lostLines++;
+      if (event.type === 'flow') this.#lostFlowLines++;
+      if (!this.#lossTold) this.#tellLoss('start');
+      return;
+    }
+    this.#log(event);
+  }
+
+  /** Resolves when the last line is written, the reader has gone, or it did not read for `OUTPUT_END_TIMEOUT_MS`. */
+  end(): Promise<void> {
+    if (this.#lostLines > 0) this.#tellLoss('end');
+    this.#flush();
+    if (this.#closed || this.#stream.writableLength === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, OUTPUT_END_TIMEOUT_MS);
+      const done = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#stream.once('drain', () => {
+        this.#flush();
+        if (this.#stream.writableLength === 0) done();
+        else this.#stream.write('', done);
+      });
+      this.#stream.once('close', done);
+      this.#stream.once('error', done);
+    });
+  }
+
+  #hasRoom(type: CtEvent['type']): boolean {
+    const limit = type === 'flow' ? this.#queueBytes * OUTPUT_QUEUE_FLOW_RATIO : this.#queueBytes;
+    return this.#lineBytes + this.#stream.writableLength < limit;
+  }
+
+  #log(event: CtEvent): void {
+    const milliseconds = Math.floor(event.unixSeconds * 1000);
+    if (milliseconds !== this.#milliseconds) {
+      this.#milliseconds = milliseconds;
+      this.#timestamp = `,"time":"${new Date(milliseconds).toISOString()}"`;
+    }
+    this.#logger[event.level](event);
+  }
+
+  #enqueue(line: string): void {
+    this.#lines.push(line);
+    this.#lineBytes += line.length;
+    if (this.#lineBytes >= CHUNK_BYTES && !this.#blocked) this.#flush();
+    else if (!this.#flushScheduled) {
+      this.#flushScheduled = true;
+      setImmediate(() => {
+        this.#flushScheduled = false;
+        if (!this.#blocked) this.#flush();
+      });
+    }
+  }
+
+  #flush(): void {
+    if (this.#closed || this.#lines.length === 0) return;
+    const chunk = this.#lines.join('');
+    this.#lines = [];
+    this.#lineBytes = 0;
+    if (this.#stream.write(chunk) || this.#blocked) return;
+    this.#blocked = true;
+    this.#stream.once('drain', () => {
+      this.#blocked = false;
+      if (this.#lossTold) this.#tellLoss('end');
+      this.#flush();
+    });
+  }
+
+  #tellLoss(phase: 'start' | 'end'): void {
+    if (this.#closed) return;
+    this.#lossTold = phase === 'start';
+    const told = `${this.#lostLines} lines of this stream were dropped: its reader is slower than the events`;
+    this.#log({
+      type: 'loss',
+      level: 'warn',
+      unixSeconds: this.#lastUnixSeconds,
+      msg: phase === 'start' ? 'lines of this stream are being dropped: its reader has stopped or is too slow' : told,
+      phase,
+      cause: 'output',
+      lost_lines: this.#lostLines,
+      lost_flow_lines: this.#lostFlowLines,
+      less_certain: [],
+    });
+    if (phase === 'end') {
+      this.#lostLines = 0;
+      this.#lostFlowLines = 0;
+    }
+  }
+
+  #onError(error: NodeJS.ErrnoException): void {
+    const readerGone = error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED';
+    this.#close(
+      readerGone
+        ? undefined
+        : new CtwatchError({
+            code: 'ERR_OUTPUT',
+            operation: 'write standard output',
+            ...(error.code !== undefined && { errno: error.code }),
+            cause: error,
+          }),
+    );
+  }
+
+  #close(error?: CtwatchError): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#lines = [];
+    this.#lineBytes = 0;
+    this.#options.onClosed?.(error);
+  }
+}
