@@ -28,15 +28,17 @@ static void stop(int signal) {
   stopped = 1;
 }
 
-static void set(int fd, int level, int option, const void *value, socklen_t length, const char *name) {
+static void set(int fd, int level, int option, const void* value, socklen_t length, const char* name) {
   if (setsockopt(fd, level, option, value, length) == 0) return;
   fprintf(stderr, "floor_reader: %s: %s\n", name, strerror(errno));
   exit(1);
 }
 
-static double seconds(struct timeval t) { return (double)t.tv_sec + (double)t.tv_usec / 1e6; }
+static double seconds(struct timeval t) {
+  return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+}
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   double idle_exit = argc > 2 && strcmp(argv[1], "--idle-exit") == 0 ? strtod(argv[2], NULL) : 0;
   struct sigaction action = {.sa_handler = stop}; /* no SA_RESTART: recv() returns EINTR */
   sigaction(SIGTERM, &action, NULL);
@@ -54,9 +56,10 @@ int main(int argc, char **argv) {
     timeout.tv_sec = (time_t)idle_exit;
     timeout.tv_usec = (suseconds_t)((idle_exit - (double)timeout.tv_sec) * 1e6);
   }
-  /* Before joining: bind() resets the groups, and a socket without a port id is taken for the kernel's own and skipped. */
+  /* Before joining: bind() resets the groups, and a socket without a port id is taken for the kernel's own and skipped.
+   */
   struct sockaddr_nl own = {.nl_family = AF_NETLINK};
-  if (bind(fd, (struct sockaddr *)&own, sizeof own) < 0) {
+  if (bind(fd, (struct sockaddr*)&own, sizeof own) < 0) {
     fprintf(stderr, "floor_reader: bind: %s\n", strerror(errno));
     return 1;
   }

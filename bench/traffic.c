@@ -1,13 +1,13 @@
 /*
- * Traffic for the benchmarks and the kernel tests: new flows through the packet path, or entries made and flushed through
- * ctnetlink. Run it inside a throw-away network namespace (`ip netns exec`), never in one that matters.
+ * Traffic for the benchmarks and the kernel tests: new flows through the packet path, or entries made and flushed
+ * through ctnetlink. Run it inside a throw-away network namespace (`ip netns exec`), never in one that matters.
  *
- * This program WRITES to the conntrack table. Code that does so may exist only in bench/ and test/: ctwatch itself never
- * creates, changes or deletes an entry.
+ * This program WRITES to the conntrack table. Code that does so may exist only in bench/ and test/: ctwatch itself
+ * never creates, changes or deletes an entry.
  *
  * A flow is made distinct by its source address (IP_PKTINFO chooses any of 127.0.0.0/8 for each packet), on top of 16
- * random source ports, so a million flows need 16 sockets. Bound receivers swallow the packets: no ICMP answers, no second flow.
- * Every subcommand prints JSON lines. Exit: 0 done, 1 a system call failed, 2 usage.
+ * random source ports, so a million flows need 16 sockets. Bound receivers swallow the packets: no ICMP answers, no
+ * second flow. Every subcommand prints JSON lines. Exit: 0 done, 1 a system call failed, 2 usage.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -40,7 +40,7 @@ enum {
 static const int64_t SLICE_NS = 2000000;
 static const int64_t SECOND_NS = 1000000000;
 
-static void die(const char *operation) {
+static void die(const char* operation) {
   fprintf(stderr, "traffic: %s: %s\n", operation, strerror(errno));
   exit(1);
 }
@@ -59,14 +59,14 @@ static void sleep_until(int64_t monotonic_ns) {
 
 /* ---- arguments ---- */
 
-static double option(int argc, char **argv, const char *name, double fallback) {
+static double option(int argc, char** argv, const char* name, double fallback) {
   for (int i = 2; i + 1 < argc; i++) {
     if (strcmp(argv[i], name) == 0) return strtod(argv[i + 1], NULL);
   }
   return fallback;
 }
 
-static long operand(int argc, char **argv) {
+static long operand(int argc, char** argv) {
   long n = argc > 2 ? strtol(argv[2], NULL, 10) : 0;
   if (n < 1 || n > 100000000) {
     fprintf(stderr, "traffic: a number of flows between 1 and 100,000,000 is expected\n");
@@ -83,32 +83,32 @@ static int open_netlink(void) {
   return fd;
 }
 
-static void put_attribute(struct nlmsghdr *message, uint16_t type, const void *value, size_t length) {
-  struct nlattr *attribute = (struct nlattr *)((char *)message + NLMSG_ALIGN(message->nlmsg_len));
+static void put_attribute(struct nlmsghdr* message, uint16_t type, const void* value, size_t length) {
+  struct nlattr* attribute = (struct nlattr*)((char*)message + NLMSG_ALIGN(message->nlmsg_len));
   attribute->nla_type = type;
   attribute->nla_len = (uint16_t)(NLA_HDRLEN + length);
-  memcpy((char *)attribute + NLA_HDRLEN, value, length);
+  memcpy((char*)attribute + NLA_HDRLEN, value, length);
   message->nlmsg_len = NLMSG_ALIGN(message->nlmsg_len) + (uint32_t)NLA_ALIGN(attribute->nla_len);
 }
 
-static struct nlattr *open_nest(struct nlmsghdr *message, uint16_t type) {
-  struct nlattr *nest = (struct nlattr *)((char *)message + NLMSG_ALIGN(message->nlmsg_len));
+static struct nlattr* open_nest(struct nlmsghdr* message, uint16_t type) {
+  struct nlattr* nest = (struct nlattr*)((char*)message + NLMSG_ALIGN(message->nlmsg_len));
   put_attribute(message, type | NLA_F_NESTED, NULL, 0);
   return nest;
 }
 
-static void close_nest(struct nlmsghdr *message, struct nlattr *nest) {
-  nest->nla_len = (uint16_t)((char *)message + message->nlmsg_len - (char *)nest);
+static void close_nest(struct nlmsghdr* message, struct nlattr* nest) {
+  nest->nla_len = (uint16_t)((char*)message + message->nlmsg_len - (char*)nest);
 }
 
-static void put_tuple(struct nlmsghdr *message, uint16_t type, const uint32_t address[2], const uint16_t port[2]) {
+static void put_tuple(struct nlmsghdr* message, uint16_t type, const uint32_t address[2], const uint16_t port[2]) {
   uint8_t udp = IPPROTO_UDP;
-  struct nlattr *tuple = open_nest(message, type);
-  struct nlattr *ip = open_nest(message, CTA_TUPLE_IP);
+  struct nlattr* tuple = open_nest(message, type);
+  struct nlattr* ip = open_nest(message, CTA_TUPLE_IP);
   put_attribute(message, CTA_IP_V4_SRC, &address[0], sizeof address[0]);
   put_attribute(message, CTA_IP_V4_DST, &address[1], sizeof address[1]);
   close_nest(message, ip);
-  struct nlattr *proto = open_nest(message, CTA_TUPLE_PROTO);
+  struct nlattr* proto = open_nest(message, CTA_TUPLE_PROTO);
   put_attribute(message, CTA_PROTO_NUM, &udp, sizeof udp);
   put_attribute(message, CTA_PROTO_SRC_PORT, &port[0], sizeof port[0]);
   put_attribute(message, CTA_PROTO_DST_PORT, &port[1], sizeof port[1]);
@@ -116,19 +116,19 @@ static void put_tuple(struct nlmsghdr *message, uint16_t type, const uint32_t ad
   close_nest(message, tuple);
 }
 
-static struct nlmsghdr *put_request(void *at, uint8_t operation, uint16_t flags, uint8_t family) {
-  struct nlmsghdr *message = at;
+static struct nlmsghdr* put_request(void* at, uint8_t operation, uint16_t flags, uint8_t family) {
+  struct nlmsghdr* message = at;
   memset(message, 0, NLMSG_SPACE(sizeof(struct nfgenmsg)));
   message->nlmsg_len = NLMSG_LENGTH(sizeof(struct nfgenmsg));
   message->nlmsg_type = (NFNL_SUBSYS_CTNETLINK << 8) | operation;
   message->nlmsg_flags = NLM_F_REQUEST | flags;
-  ((struct nfgenmsg *)NLMSG_DATA(message))->nfgen_family = family;
+  ((struct nfgenmsg*)NLMSG_DATA(message))->nfgen_family = family;
   return message;
 }
 
 /* Entry number i: 10.x.y.z -> 192.0.2.1, 64 source ports for each address. */
-static uint32_t put_create(void *at, uint32_t i, uint32_t timeout_seconds) {
-  struct nlmsghdr *message = put_request(at, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, AF_INET);
+static uint32_t put_create(void* at, uint32_t i, uint32_t timeout_seconds) {
+  struct nlmsghdr* message = put_request(at, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, AF_INET);
   uint32_t source = htonl(0x0a000000u | ((i / 64) & 0xffffffu));
   uint32_t destination = htonl(0xc0000201u);
   uint16_t source_port = htons((uint16_t)(1024 + i % 64));
@@ -148,7 +148,7 @@ static long count_errors(int fd) {
   return errors;
 }
 
-static int create(int argc, char **argv) {
+static int create(int argc, char** argv) {
   long total = operand(argc, argv);
   uint32_t timeout_seconds = (uint32_t)option(argc, argv, "--timeout", 600);
   int fd = open_netlink();
@@ -172,10 +172,10 @@ static int create(int argc, char **argv) {
 
 static void flush_table(int fd) {
   _Alignas(8) char buffer[8192];
-  struct nlmsghdr *message = put_request(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, AF_UNSPEC);
+  struct nlmsghdr* message = put_request(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, AF_UNSPEC);
   if (send(fd, message, message->nlmsg_len, 0) < 0) die("send(IPCTNL_MSG_CT_DELETE)");
   if (recv(fd, buffer, sizeof buffer, 0) < 0) die("recv");
-  const struct nlmsgerr *answer = NLMSG_DATA((struct nlmsghdr *)buffer);
+  const struct nlmsgerr* answer = NLMSG_DATA((struct nlmsghdr*)buffer);
   if (answer->error != 0) {
     errno = -answer->error;
     die("IPCTNL_MSG_CT_DELETE");
@@ -206,11 +206,11 @@ static int bind_udp(uint16_t port) {
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) die("socket(AF_INET, SOCK_DGRAM)");
   struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(port)};
-  if (bind(fd, (struct sockaddr *)&any, sizeof any) < 0) die("bind");
+  if (bind(fd, (struct sockaddr*)&any, sizeof any) < 0) die("bind");
   return fd;
 }
 
-static void open_udp(struct udp *udp, long dport, long dports) {
+static void open_udp(struct udp* udp, long dport, long dports) {
   if (dport < 1 || dports < 1 || dports > DPORTS_MAX || dport + dports > 65536) {
     fprintf(stderr, "traffic: --dport 1-65535 and --dports 1-%d are expected\n", DPORTS_MAX);
     exit(2);
@@ -228,7 +228,7 @@ static void open_udp(struct udp *udp, long dport, long dports) {
 }
 
 /* At most PACKETS_PER_CALL flows, all from one source port. */
-static void send_flows(struct udp *udp, int count) {
+static void send_flows(struct udp* udp, int count) {
   struct mmsghdr calls[PACKETS_PER_CALL];
   struct iovec payload = {.iov_base = "x", .iov_len = 1};
   struct sockaddr_in to[PACKETS_PER_CALL];
@@ -247,13 +247,13 @@ static void send_flows(struct udp *udp, int count) {
                                        .msg_iovlen = 1,
                                        .msg_control = control[k],
                                        .msg_controllen = sizeof control[k]};
-    struct cmsghdr *cmsg = CMSG_FIRSTHDR(&calls[k].msg_hdr);
+    struct cmsghdr* cmsg = CMSG_FIRSTHDR(&calls[k].msg_hdr);
     cmsg->cmsg_level = IPPROTO_IP;
     cmsg->cmsg_type = IP_PKTINFO;
     cmsg->cmsg_len = CMSG_LEN(sizeof(struct in_pktinfo));
     /* 127.1.0.0 and up, one address a flow: none comes twice within 16 million flows. */
     uint32_t address = 0x7f010000u + (udp->first_address + (uint32_t)udp->next) % 0xfe0000u;
-    ((struct in_pktinfo *)CMSG_DATA(cmsg))->ipi_spec_dst.s_addr = htonl(address);
+    ((struct in_pktinfo*)CMSG_DATA(cmsg))->ipi_spec_dst.s_addr = htonl(address);
   }
   for (int sent = 0; sent < count;) {
     int n = sendmmsg(source, calls + sent, (unsigned)(count - sent), 0);
@@ -266,7 +266,7 @@ static void send_flows(struct udp *udp, int count) {
 }
 
 /* Sends `total` flows at `rate` per second (0: as fast as possible); flushes the table after every `flush_every`. */
-static double run_flows(struct udp *udp, long total, double rate, long flush_every) {
+static double run_flows(struct udp* udp, long total, double rate, long flush_every) {
   int netlink = flush_every > 0 ? open_netlink() : -1;
   long until_flush = flush_every;
   int64_t start = now_ns(CLOCK_MONOTONIC);
@@ -293,17 +293,18 @@ static double run_flows(struct udp *udp, long total, double rate, long flush_eve
   return (double)(now_ns(CLOCK_MONOTONIC) - start) / 1e9;
 }
 
-static int udp(int argc, char **argv) {
+static int udp(int argc, char** argv) {
   long total = operand(argc, argv);
   struct udp udp;
   open_udp(&udp, (long)option(argc, argv, "--dport", DPORT_DEFAULT), (long)option(argc, argv, "--dports", 1));
-  double seconds = run_flows(&udp, total, option(argc, argv, "--rate", 0), (long)option(argc, argv, "--flush-every", 0));
+  double seconds =
+      run_flows(&udp, total, option(argc, argv, "--rate", 0), (long)option(argc, argv, "--flush-every", 0));
   printf("{\"flows\":%ld,\"seconds\":%.6f,\"per_second\":%.0f,\"errors\":%ld}\n", total - udp.errors, seconds,
          (double)(total - udp.errors) / seconds, udp.errors);
   return 0;
 }
 
-static int burst(int argc, char **argv) {
+static int burst(int argc, char** argv) {
   double base = option(argc, argv, "--base", 100);
   double factor = option(argc, argv, "--factor", 4);
   double before = option(argc, argv, "--before", 30);
@@ -317,8 +318,8 @@ static int burst(int argc, char **argv) {
   int64_t start = now_ns(CLOCK_MONOTONIC);
   run_flows(&udp, (long)(base * before), base, 0);
   sleep_until(start + (int64_t)(before * 1e9));
-  printf("{\"onset_unix_ms\":%.3f,\"base_per_second\":%.3f,\"factor\":%.3f}\n", (double)now_ns(CLOCK_REALTIME) / 1e6, base,
-         factor);
+  printf("{\"onset_unix_ms\":%.3f,\"base_per_second\":%.3f,\"factor\":%.3f}\n", (double)now_ns(CLOCK_REALTIME) / 1e6,
+         base, factor);
   fflush(stdout);
   run_flows(&udp, (long)(base * factor * after), base * factor, 0);
   double seconds = (double)(now_ns(CLOCK_MONOTONIC) - start) / 1e9;
@@ -329,17 +330,17 @@ static int burst(int argc, char **argv) {
 
 /* ---- ICMP: one echo request, answered by the kernel ---- */
 
-static uint16_t checksum(const uint8_t *bytes, size_t length) {
+static uint16_t checksum(const uint8_t* bytes, size_t length) {
   uint32_t sum = 0;
   for (size_t i = 0; i + 1 < length; i += 2) sum += (uint32_t)bytes[i] << 8 | bytes[i + 1];
   while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
   return (uint16_t)~sum;
 }
 
-static int ping(int argc, char **argv) {
+static int ping(int argc, char** argv) {
   struct sockaddr_in to4 = {.sin_family = AF_INET};
   struct sockaddr_in6 to6 = {.sin6_family = AF_INET6};
-  const char *address = argc > 2 ? argv[2] : "127.0.0.1";
+  const char* address = argc > 2 ? argv[2] : "127.0.0.1";
   bool ipv6 = inet_pton(AF_INET6, address, &to6.sin6_addr) == 1;
   if (!ipv6 && inet_pton(AF_INET, address, &to4.sin_addr) != 1) {
     fprintf(stderr, "traffic: an IPv4 or IPv6 address is expected\n");
@@ -353,15 +354,15 @@ static int ping(int argc, char **argv) {
   uint16_t sum = checksum(echo, sizeof echo);
   echo[2] = (uint8_t)(sum >> 8);
   echo[3] = (uint8_t)sum;
-  const struct sockaddr *to = ipv6 ? (const struct sockaddr *)&to6 : (const struct sockaddr *)&to4;
+  const struct sockaddr* to = ipv6 ? (const struct sockaddr*)&to6 : (const struct sockaddr*)&to4;
   if (sendto(fd, echo, sizeof echo, 0, to, ipv6 ? sizeof to6 : sizeof to4) < 0) die("sendto");
   printf("{\"flows\":1,\"id\":%u}\n", identifier);
   close(fd);
   return 0;
 }
 
-int main(int argc, char **argv) {
-  const char *command = argc > 1 ? argv[1] : "";
+int main(int argc, char** argv) {
+  const char* command = argc > 1 ? argv[1] : "";
   if (strcmp(command, "udp") == 0) return udp(argc, argv);
   if (strcmp(command, "create") == 0) return create(argc, argv);
   if (strcmp(command, "flush") == 0) return flush();

@@ -1,10 +1,12 @@
 /**
- * Network namespaces to throw away: each kernel test and each benchmark gets a fresh table of its own and never sees, or
- * disturbs, the host's. Conntrack starts in a namespace only when a rule asks for it, so an nft rule with `ct` is added.
+ * Network namespaces to throw away: each kernel test and each benchmark gets a fresh table of its own and never sees,
+ * or disturbs, the host's. Conntrack starts in a namespace only when a rule asks for it, so an nft rule with `ct` is
+ * added.
  *
  * A namespace goes in `afterEach(removeNamespaces)`, at the exit of the process, or, after a kill -9, when the next
- * process that uses this file starts: the name holds the pid of its owner. The independent witness is Debian's `conntrack`.
- * The benchmarks use this file too, so it imports `node:` only. Needs root, iproute2, nftables and conntrack-tools.
+ * process that uses this file starts: the name holds the pid of its owner. The independent witness is Debian's
+ * `conntrack`. The benchmarks use this file too, so it imports `node:` only. Needs root, iproute2, nftables and
+ * conntrack-tools.
  */
 import { type ChildProcess, execFile, type SpawnOptions, spawn, spawnSync } from 'node:child_process';
 import {
@@ -64,7 +66,10 @@ export interface Namespace {
   spawn(command: string, args?: readonly string[], options?: SpawnOptions): ChildProcess;
   /** Sets a sysctl of this namespace, such as `net.netfilter.nf_conntrack_events`. */
   sysctl(key: string, value: number): Promise<void>;
-  /** Kills what runs inside and deletes the namespace. May be called again. The kernel sends no DESTROY for its entries. */
+  /**
+   * Kills what runs inside and deletes the namespace. May be called again. The kernel sends no DESTROY for its
+   * entries.
+   */
   remove(): Promise<void>;
 }
 
@@ -202,9 +207,9 @@ function isInstalled(command: string): boolean {
 }
 
 /**
- * Lowers nf_conntrack_max of the host while `body` runs, then restores it, whatever happens. There is one maximum for all
- * namespaces, writable in the initial one only, compared with each namespace's own count: so one caller at a time, across
- * processes. A holder that was killed leaves the old value in the lock file; the next one restores that first.
+ * Lowers nf_conntrack_max of the host while `body` runs, then restores it, whatever happens. There is one maximum for
+ * all namespaces, writable in the initial one only, compared with each namespace's own count: so one caller at a time,
+ * across processes. A holder that was killed leaves the old value in the lock file; the next one restores that first.
  */
 export async function withConntrackMax<T>(value: number, body: () => Promise<T> | T): Promise<T> {
   const unlock = await lockConntrackMax();
@@ -257,7 +262,10 @@ export async function countEntries(namespace: Namespace): Promise<number> {
   return Number(stdout.trim());
 }
 
-/** Lines of `conntrack -L -o id,extended` with further arguments (`['-p', 'tcp']`). Reaps the expired entries on its way. */
+/**
+ * Lines of `conntrack -L -o id,extended` with further arguments (`['-p', 'tcp']`). Reaps the expired entries on its
+ * way.
+ */
 export async function listEntries(namespace: Namespace, args: readonly string[] = []): Promise<string[]> {
   const { stdout } = await namespace.exec('conntrack', ['-L', '-o', 'id,extended', ...args]);
   return stdout.split('\n').filter((line) => line !== '');
@@ -270,8 +278,8 @@ export interface WitnessedEvent {
 }
 
 /**
- * Its socket holds only 166 events: conntrack 1.4.7 applies --buffer-size to another of its sockets. So bursts of at most
- * 150 or paced traffic (1,000/s); `waitFor` and `stop` reject when it has lost any, as a witness must not guess.
+ * Its socket holds only 166 events: conntrack 1.4.7 applies --buffer-size to another of its sockets. So bursts of at
+ * most 150 or paced traffic (1,000/s); `waitFor` and `stop` reject when it has lost any, as a witness must not guess.
  */
 export interface EventWitness {
   /** What `conntrack -E` has printed so far. */

@@ -1,6 +1,7 @@
 /**
- * Traffic for kernel tests and benchmarks, inside a namespace of `namespace.ts` only. Exact numbers of distinct entries come
- * from bench/traffic.c (built when older than its source); TCP, ICMP, IPv6 and NAT are real packets of small programs.
+ * Traffic for kernel tests and benchmarks, inside a namespace of `namespace.ts` only. Exact numbers of distinct
+ * entries come from bench/traffic.c (built when older than its source); TCP, ICMP, IPv6 and NAT are real packets of
+ * small programs.
  *
  * traffic.c and these functions write to the table; the product never does.
  */
@@ -126,7 +127,10 @@ export interface TcpOptions {
   readonly host?: string;
   /** Port the server listens on when a NAT rule changes it. Default `port`. */
   readonly serverPort?: number;
-  /** `fin`: closed by the client, leaves TIME_WAIT. `reset`: leaves CLOSE. `open`: all stay open until the last is made. */
+  /**
+   * `fin`: closed by the client, leaves TIME_WAIT. `reset`: leaves CLOSE. `open`: all stay open until the last is
+   * made.
+   */
   readonly close?: 'fin' | 'reset' | 'open';
 }
 

@@ -1,0 +1,41 @@
+/**
+ * A line for each event, into a file, at 100,000 events/s: 50,000 new flows/s, flushed every second. Lost lines are
+ * events generated minus lines in the file. The floor writes none: its column tells the events it lost under the same
+ * load.
+ */
+import { flushTable, udpFlows, withNamespace } from '../namespace.mjs';
+import { untilQuiet } from '../process.mjs';
+import { REACH } from '../reach.mjs';
+import { startReader } from '../readers.mjs';
+
+const RATE = 50_000;
+
+export const title = 'Lines lost by --flows';
+
+export async function measure({ quick, readers }) {
+  const seconds = quick ? 3 : 10;
+  const results = {};
+  for (const kind of readers) results[kind] = await measureOnce(kind, RATE * seconds);
+  const ours = results.ctwatch;
+  return [
+    {
+      measure: `Lines lost of ${(2 * RATE * seconds).toLocaleString('en')} at 100,000 events/s into a file`,
+      unit: '',
+      digits: 0,
+      values: Object.fromEntries(readers.map((kind) => [kind, results[kind].missing])),
+      reach: REACH.lostLines,
+      note: ours && `ctwatch itself reports ${ours.lost} events and ${ours.lostLines} lines lost`,
+    },
+  ];
+}
+
+function measureOnce(kind, count) {
+  return withNamespace(async (namespace) => {
+    const reader = await startReader(kind, namespace, { toFile: true, args: ['--flows'] });
+    const { flows } = await udpFlows(namespace, { count, rate: RATE, flushEvery: RATE });
+    await flushTable(namespace);
+    await untilQuiet(reader.pid);
+    const { received, lost, lines, lostLines } = await reader.stop();
+    return { missing: 2 * flows - (kind === 'floor' ? received : lines), lost, lostLines };
+  });
+}
