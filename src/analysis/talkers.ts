@@ -1,0 +1,236 @@
+/**
+ * Who opens the most connections: space-saving heavy hitters with exponential decay.
+ *
+ * 256 counters. A watched destination adds to its counter, an unwatched one takes over the smallest and inherits its weight as
+ * its error bound, so weight - error <= truth <= weight always holds, and whoever has over 1/256 of the total is watched.
+ * Decay is forward: instead of shrinking every counter each tick, the weight of an event grows, and order and bounds stay.
+ *
+ *   hash slots -> counter index -> key words, weight, error        min-heap of counter indexes by weight, smallest on top
+ *
+ * A key is compared in full, the hash only finds it. Not counted: sources, and bytes.
+ * Sources: Metwally, Agrawal, El Abbadi (ICDT 2005); Cormode et al., "Forward decay" (ICDE 2009).
+ */
+import { AF_INET6 } from '../model/address.js';
+import type { EventColumns } from '../model/batch.js';
+import { TALKERS_MAX } from '../model/limits.js';
+import { isIcmp } from '../model/protocol.js';
+
+/** A destination and how many new entries it gets. */
+export interface Talker {
+  /** AF_INET 2 or AF_INET6 10. */
+  readonly family: number;
+  /** IPPROTO_* number. */
+  readonly protocol: number;
+  /** Destination of the original direction, 16 bytes in network order, IPv4 in the first four; a copy. */
+  readonly address: Uint8Array;
+  /** Destination port of the original direction; 0 for ICMP. */
+  readonly port: number;
+  /** New entries per second, decayed with `TALKER_DECAY_SECONDS`. Never too low; too high by at most `errorRatio`. */
+  readonly newPerSecond: number;
+  /** Part of all new entries, 0..1. Never too low; too high by at most `errorRatio` of itself. */
+  readonly shareRatio: number;
+  /** Largest part of `newPerSecond` and `shareRatio` that can be somebody else's, 0..1. */
+  readonly errorRatio: number;
+}
+
+/** Time constant of the decay, seconds: a destination that stopped has a third of its weight left. */
+export const TALKER_DECAY_SECONDS = 10;
+
+/** Hash slots: four a counter, so that a probe ends after one or two steps. A power of two. */
+const SLOTS = TALKERS_MAX * 4;
+const SLOT_MASK = SLOTS - 1;
+const KEY_WORDS = 5;
+
+/** Weights are scaled back long before they leave the range of a double (a gain of 1e100 takes 38 minutes). */
+const GAIN_MAX = 1e100;
+
+/** Heavy hitters among the destinations of NEW events. */
+export class Talkers {
+  readonly #keys = new Uint32Array(TALKERS_MAX * KEY_WORDS);
+  readonly #hashes = new Uint32Array(TALKERS_MAX);
+  readonly #weights = new Float64Array(TALKERS_MAX);
+  readonly #errors = new Float64Array(TALKERS_MAX);
+  /** Counter index + 1, or 0 for a free slot. */
+  readonly #slots = new Uint16Array(SLOTS);
+  readonly #heap = new Uint16Array(TALKERS_MAX);
+  readonly #heapPosition = new Uint16Array(TALKERS_MAX);
+  #used = 0;
+  #gain = 1;
+  #total = 0;
+  #exposureSeconds = 0;
+
+  /** Counts the NEW event in `row`. Allocates nothing, O(log 256). */
+  observeNew(columns: EventColumns, row: number): void {
+    const protocol = columns.protocol[row] ?? 0;
+    const port = isIcmp(protocol) ? 0 : (columns.originalDestinationPort[row] ?? 0);
+    const isIpv6 = columns.family[row] === AF_INET6;
+    const words = columns.originalDestination.words;
+    const at = row * 4;
+    const word0 = words[at] ?? 0;
+    // The last 12 bytes of an IPv4 address are not part of it.
+    const word1 = isIpv6 ? (words[at + 1] ?? 0) : 0;
+    const word2 = isIpv6 ? (words[at + 2] ?? 0) : 0;
+    const word3 = isIpv6 ? (words[at + 3] ?? 0) : 0;
+    const meta = ((isIpv6 ? 1 << 24 : 0) | (protocol << 16) | port) >>> 0;
+    const hash = hashKey(word0, word1, word2, word3, meta);
+    this.#total += this.#gain;
+
+    let slot = hash & SLOT_MASK;
+    for (let entry = this.#slots[slot] ?? 0; entry !== 0; entry = this.#slots[slot] ?? 0) {
+      const key = (entry - 1) * KEY_WORDS;
+      const keys = this.#keys;
+      if (
+        keys[key] === word0 &&
+        keys[key + 4] === meta &&
+        keys[key + 1] === word1 &&
+        keys[key + 2] === word2 &&
+        keys[key + 3] === word3
+      ) {
+        this.#add(entry - 1);
+        return;
+      }
+      slot = (slot + 1) & SLOT_MASK;
+    }
+    const counter = this.#takeCounter(hash);
+    const key = counter * KEY_WORDS;
+    this.#keys[key] = word0;
+    this.#keys[key + 1] = word1;
+    this.#keys[key + 2] = word2;
+    this.#keys[key + 3] = word3;
+    this.#keys[key + 4] = meta;
+    this.#add(counter);
+  }
+
+  /** Ends a tick of `seconds`: everything counted so far weighs less from now on. */
+  advance(seconds: number): void {
+    if (!(seconds > 0)) return;
+    const growth = Math.exp(Math.min(seconds / TALKER_DECAY_SECONDS, 200));
+    this.#gain *= growth;
+    this.#exposureSeconds = (this.#exposureSeconds + seconds) / growth;
+    if (this.#gain < GAIN_MAX) return;
+    const scale = 1 / this.#gain;
+    for (let i = 0; i < this.#used; i++) {
+      this.#weights[i] = (this.#weights[i] ?? 0) * scale;
+      this.#errors[i] = (this.#errors[i] ?? 0) * scale;
+    }
+    this.#total *= scale;
+    this.#gain = 1;
+  }
+
+  /** At most `limit` destinations, those with the most weight that is certainly theirs first. Call it after `advance`. */
+  snapshot(limit: number): Talker[] {
+    const certain = (counter: number) => (this.#weights[counter] ?? 0) - (this.#errors[counter] ?? 0);
+    return Array.from({ length: this.#used }, (_, counter) => counter)
+      .sort((a, b) => certain(b) - certain(a) || (this.#weights[b] ?? 0) - (this.#weights[a] ?? 0) || a - b)
+      .slice(0, limit)
+      .map((counter) => this.#describe(counter));
+  }
+
+  #describe(counter: number): Talker {
+    const key = counter * KEY_WORDS;
+    const meta = this.#keys[key + 4] ?? 0;
+    const weight = this.#weights[counter] ?? 0;
+    return {
+      family: meta >>> 24 === 1 ? AF_INET6 : 2,
+      protocol: (meta >>> 16) & 0xff,
+      address: new Uint8Array(this.#keys.slice(key, key + 4).buffer),
+      port: meta & 0xffff,
+      newPerSecond: this.#exposureSeconds > 0 ? weight / this.#gain / this.#exposureSeconds : 0,
+      shareRatio: this.#total > 0 ? Math.min(1, weight / this.#total) : 0,
+      errorRatio: weight > 0 ? (this.#errors[counter] ?? 0) / weight : 0,
+    };
+  }
+
+  #add(counter: number): void {
+    this.#weights[counter] = (this.#weights[counter] ?? 0) + this.#gain;
+    this.#siftDown(this.#heapPosition[counter] ?? 0);
+  }
+
+  /** A counter for a new key with this hash: an unused one, or the smallest with its weight kept as the error. */
+  #takeCounter(hash: number): number {
+    let counter: number;
+    if (this.#used < TALKERS_MAX) {
+      // Nothing weighs less than a counter without weight, so it belongs on top; its first event sifts it down.
+      counter = this.#used++;
+      this.#heap[counter] = counter;
+      this.#heapPosition[counter] = counter;
+      this.#siftUp(counter);
+    } else {
+      counter = this.#heap[0] ?? 0;
+      this.#errors[counter] = this.#weights[counter] ?? 0;
+      this.#unlink(counter);
+    }
+    this.#hashes[counter] = hash;
+    let slot = hash & SLOT_MASK;
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & SLOT_MASK;
+    this.#slots[slot] = counter + 1;
+    return counter;
+  }
+
+  /** Frees the slot of `counter` and moves later ones of the same run back, so that no probe meets a hole. */
+  #unlink(counter: number): void {
+    let hole = (this.#hashes[counter] ?? 0) & SLOT_MASK;
+    while (this.#slots[hole] !== counter + 1) hole = (hole + 1) & SLOT_MASK;
+    for (let slot = (hole + 1) & SLOT_MASK; this.#slots[slot] !== 0; slot = (slot + 1) & SLOT_MASK) {
+      const entry = this.#slots[slot] ?? 0;
+      const home = (this.#hashes[entry - 1] ?? 0) & SLOT_MASK;
+      if (((slot - home) & SLOT_MASK) < ((slot - hole) & SLOT_MASK)) continue;
+      this.#slots[hole] = entry;
+      hole = slot;
+    }
+    this.#slots[hole] = 0;
+  }
+
+  #siftDown(start: number): void {
+    const heap = this.#heap;
+    const weights = this.#weights;
+    const counter = heap[start] ?? 0;
+    const weight = weights[counter] ?? 0;
+    let position = start;
+    for (;;) {
+      let child = 2 * position + 1;
+      if (child >= this.#used) break;
+      let childWeight = weights[heap[child] ?? 0] ?? 0;
+      if (child + 1 < this.#used) {
+        const rightWeight = weights[heap[child + 1] ?? 0] ?? 0;
+        if (rightWeight < childWeight) {
+          child += 1;
+          childWeight = rightWeight;
+        }
+      }
+      if (childWeight >= weight) break;
+      this.#place(position, heap[child] ?? 0);
+      position = child;
+    }
+    this.#place(position, counter);
+  }
+
+  #siftUp(start: number): void {
+    const counter = this.#heap[start] ?? 0;
+    const weight = this.#weights[counter] ?? 0;
+    let position = start;
+    while (position > 0) {
+      const parent = (position - 1) >> 1;
+      const other = this.#heap[parent] ?? 0;
+      if ((this.#weights[other] ?? 0) <= weight) break;
+      this.#place(position, other);
+      position = parent;
+    }
+    this.#place(position, counter);
+  }
+
+  #place(position: number, counter: number): void {
+    this.#heap[position] = counter;
+    this.#heapPosition[counter] = position;
+  }
+}
+
+/** The mixing steps of MurmurHash3 (Appleby, public domain) over the five words of a key. */
+function hashKey(word0: number, word1: number, word2: number, word3: number, meta: number): number {
+  let hash = Math.imul(word0 ^ 0x9e3779b9, 0xcc9e2d51);
+  hash = Math.imul((hash ^ (hash >>> 15) ^ word1) | 0, 0x1b873593);
+  hash = Math.imul((hash ^ (hash >>> 13) ^ word2) | 0, 0x85ebca6b);
+  hash = Math.imul((hash ^ (hash >>> 15) ^ word3) | 0, 0xcc9e2d51);
+  hash = Math.imul((hash ^ (hash >>> 13) ^ meta) | 0, 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
