@@ -1,0 +1,45 @@
+// libFuzzer target: arbitrary bytes as a received buffer, through every pure part: messages, records, rows, answers.
+// Ends by a sanitizer's report, or here when a record breaks its promise. Seeds: test/native/corpus, real messages.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <span>
+
+#include "column_writer.h"
+#include "ct_answers.h"
+#include "ct_parser.h"
+#include "record_check.h"
+
+namespace {
+
+using namespace ctwatch;
+
+void FuzzRecord(const NetlinkMessage& message, std::uint16_t type, std::size_t row) {
+  static std::array<std::byte, kCapacityStep * kRowBytes> batch;
+  const ColumnWriter writer(batch, kCapacityStep);
+  CtRecord record;
+  if (!ParseRecord(message, type, record)) return;
+  if (!IsConsistent(record)) std::abort();
+  writer.Write(row, record);
+  if (!Equal(ReadRow(batch, kCapacityStep, row), record)) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  MessageReader reader(std::as_bytes(std::span(data, size)));
+  CpuStats sum;
+  std::size_t row = 0;
+  while (const auto message = reader.Next()) {
+    FuzzRecord(*message, kEntryNew, row);
+    FuzzRecord(*message, kEntryDestroy, row);
+    row = (row + 1) % kCapacityStep;
+    ParseTableStats(message->payload);
+    AddCpuStats(message->payload, sum);
+    ParseTimeouts(message->payload, 11);
+    ParseError(*message);
+  }
+  return 0;
+}
