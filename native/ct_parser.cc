@@ -21,15 +21,21 @@ double ToSeconds(std::uint64_t nanoseconds) {
   return static_cast<double>(nanoseconds) / 1e9;
 }
 
+constexpr std::array<std::uint8_t, 5> kIpLengths = {0, 4, 4, 16, 16};
+constexpr std::array<std::uint8_t, 10> kProtoLengths = {0, 1, 2, 2, 2, 1, 1, 2, 1, 1};
+constexpr std::array<std::uint8_t, 3> kCounterLengths = {0, 8, 8};
+constexpr std::array<std::uint8_t, 3> kTimestampLengths = {0, 8, 8};
+constexpr std::array<std::uint8_t, 2> kTcpLengths = {0, 1};
+
 // Attributes of fixed length within one nested attribute: the first occurrence of each type whose length is as
-// expected. Borrows the message. `lengths[type]` is the expected length, 0 for a type that is of no interest.
-template <std::size_t kTypes>
+// expected. Borrows the message. `kLengths[type]` is the expected length, 0 for a type that is of no interest.
+template <const auto& kLengths>
 class FixedAttributes {
  public:
-  FixedAttributes(Bytes nested, const std::array<std::uint8_t, kTypes>& lengths) {
+  explicit FixedAttributes(Bytes nested) {
     const bool whole = ForEachAttribute(nested, [&](std::uint16_t type, Bytes value) {
-      if (type >= kTypes || lengths[type] == 0 || value.size() != lengths[type] || Has(type)) return;
-      values_[type] = value;
+      if (type >= kLengths.size() || kLengths[type] == 0 || value.size() != kLengths[type] || Has(type)) return;
+      values_[type] = value.data();
       seen_ |= 1U << type;
     });
     if (!whole) seen_ = 0;
@@ -42,18 +48,13 @@ class FixedAttributes {
   }
 
   // Of a type that `Has` is true for.
-  Bytes operator[](std::size_t type) const { return values_[type]; }
+  Bytes operator[](std::size_t type) const { return {values_[type], kLengths[type]}; }
 
  private:
-  std::array<Bytes, kTypes> values_;
+  // Set for the types in `seen_` only: clearing it would cost more than finding the attributes.
+  std::array<const std::byte*, kLengths.size()> values_;
   std::uint32_t seen_ = 0;
 };
-
-constexpr std::array<std::uint8_t, 5> kIpLengths = {0, 4, 4, 16, 16};
-constexpr std::array<std::uint8_t, 10> kProtoLengths = {0, 1, 2, 2, 2, 1, 1, 2, 1, 1};
-constexpr std::array<std::uint8_t, 3> kCounterLengths = {0, 8, 8};
-constexpr std::array<std::uint8_t, 3> kTimestampLengths = {0, 8, 8};
-constexpr std::array<std::uint8_t, 2> kTcpLengths = {0, 1};
 
 struct Tuple {
   column_type::address source{};
@@ -65,7 +66,7 @@ struct Tuple {
 };
 
 bool ParseAddresses(Bytes nested, std::uint8_t family, Tuple& tuple) {
-  const FixedAttributes ip(nested, kIpLengths);
+  const FixedAttributes<kIpLengths> ip(nested);
   const auto source_type = family == AF_INET ? CTA_IP_V4_SRC : CTA_IP_V6_SRC;
   const auto destination_type = family == AF_INET ? CTA_IP_V4_DST : CTA_IP_V6_DST;
   if (!ip.Has(source_type, destination_type)) return false;
@@ -78,7 +79,7 @@ bool ParseAddresses(Bytes nested, std::uint8_t family, Tuple& tuple) {
 
 // What takes the place of ports is told by the attributes, not by the protocol: an unknown protocol simply has none.
 bool ParseProtocol(Bytes nested, Tuple& tuple) {
-  const FixedAttributes proto(nested, kProtoLengths);
+  const FixedAttributes<kProtoLengths> proto(nested);
   if (!proto.Has(CTA_PROTO_NUM)) return false;
   tuple.protocol = LoadBigEndian<std::uint8_t>(proto[CTA_PROTO_NUM]);
 
@@ -189,7 +190,7 @@ class RecordBuilder {
   }
 
   void TakeCounters(Bytes value, std::uint32_t bit, double& packets, double& bytes) {
-    const FixedAttributes counters(value, kCounterLengths);
+    const FixedAttributes<kCounterLengths> counters(value);
     if (!Lacks(bit) || !counters.Has(CTA_COUNTERS_PACKETS, CTA_COUNTERS_BYTES)) return;
     packets = static_cast<double>(LoadBigEndian<std::uint64_t>(counters[CTA_COUNTERS_PACKETS]));
     bytes = static_cast<double>(LoadBigEndian<std::uint64_t>(counters[CTA_COUNTERS_BYTES]));
@@ -197,7 +198,7 @@ class RecordBuilder {
   }
 
   void TakeTimestamps(Bytes value) {
-    const FixedAttributes stamps(value, kTimestampLengths);
+    const FixedAttributes<kTimestampLengths> stamps(value);
     if (stamps.Has(CTA_TIMESTAMP_START)) {
       TakeSeconds(stamps[CTA_TIMESTAMP_START], present::timestampStart, record_.startSeconds);
     }
@@ -210,7 +211,7 @@ class RecordBuilder {
     if (!Lacks(present::tcpState)) return;
     ForEachAttribute(value, [&](std::uint16_t type, Bytes nested) {
       if (type != CTA_PROTOINFO_TCP) return;
-      const FixedAttributes tcp(nested, kTcpLengths);
+      const FixedAttributes<kTcpLengths> tcp(nested);
       if (tcp.Has(CTA_PROTOINFO_TCP_STATE)) {
         TakeNumber(tcp[CTA_PROTOINFO_TCP_STATE], present::tcpState, record_.tcpState);
       }

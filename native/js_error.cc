@@ -7,7 +7,7 @@
 namespace ctwatch {
 
 Napi::Error ToJsError(Napi::Env env, const OperationError& error) {
-  // libuv has the names; glibc's strerrorname_np would need glibc 2.32.
+  // The names of libuv: the same on every libc.
   std::array<char, 64> name{};
   uv_err_name_r(-error.code().value(), name.data(), name.size());
   const auto js_error = Napi::Error::New(env, error.what());
