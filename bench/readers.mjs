@@ -1,7 +1,7 @@
 /**
  * The readers that are compared, behind one shape: start it in a namespace, look at its pid, stop it, and hear what it
- * received and what it lost. `ctwatch` is the built program, `floor` is bench/floor_reader.c, `conntrack` is conntrack
- * -E.
+ * received and what it lost. `ctwatch` is the built program, `floor` is bench/floor_reader.c, `conntrack` is
+ * `conntrack -E`.
  */
 import { once } from 'node:events';
 import { closeSync, createReadStream, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
@@ -16,8 +16,8 @@ const PROGRAM = join(ROOT, 'dist', 'ctwatch.js');
 /** A reader that has not started or ended by then never will. */
 const DEADLINE_MS = 60_000;
 
-/** Files of the current run, gone with the process. */
-const files = mkdtempSync(join(tmpdir(), 'ctwatch-bench-'));
+/** Files of the current run, gone with the process; in memory where possible, as the disk is not what is measured. */
+const files = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'ctwatch-bench-'));
 process.on('exit', () => rmSync(files, { recursive: true, force: true }));
 let fileCounter = 0;
 
