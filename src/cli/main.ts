@@ -38,7 +38,10 @@ function createProgram(): Command {
     .description('Early warning for the Linux connection-tracking table: rates, bursts, time to full, who fills it.')
     .version(VERSION)
     .exitOverride()
-    .showHelpAfterError(false);
+    .configureOutput({
+      outputError: (text, write) =>
+        write(`ctwatch: ${text.replace(/^error: /, '').trim()} [ERR_BAD_OPTION]; remedy: ctwatch --help\n`),
+    });
 
   program
     .command('stream', { isDefault: true })
@@ -49,7 +52,13 @@ function createProgram(): Command {
     .option('--flows', 'one line for each NEW and DESTROY as well')
     .option('--once', 'stop after the first sample')
     .option('--config <file>', 'configuration file (default: /etc/ctwatch/ctwatch.toml if it exists)')
-    .action(async (flags: StreamFlags) => {
+    // Anything that is no command comes here: the default command says so better than its argument parser.
+    .allowExcessArguments(true)
+    .action(async (flags: StreamFlags, { args: [stray] }: Command) => {
+      if (stray !== undefined) {
+        const remedy = 'ctwatch --help';
+        throw new CtwatchError({ code: 'ERR_BAD_OPTION', operation: stray, detail: 'no such command', remedy });
+      }
       const { runStream } = await import('./stream.js');
       const { hostname } = await import('node:os');
       const settings = settingsFrom(flags);

@@ -260,12 +260,14 @@ class Reading<T> {
   readonly #seconds: number;
   readonly #request: () => Promise<T>;
   #answer: T | undefined;
-  #askedAt = Number.NEGATIVE_INFINITY;
+  #askedAt: number;
   #pending = false;
 
+  /** Asked one tick before each multiple of `seconds`, so that the answer is fresh on the whole second. */
   constructor(seconds: number, request: () => Promise<T>) {
     this.#seconds = seconds;
     this.#request = request;
+    this.#askedAt = readClocks().monotonicSeconds - TICK_SECONDS;
   }
 
   take(): T | undefined {

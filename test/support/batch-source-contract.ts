@@ -1,0 +1,63 @@
+/** What every `BatchSource` promises, run against each of them. */
+import { expect, it } from 'vitest';
+import type { BatchSource, SourceRecord } from '../../src/model/record.js';
+import { copyRecord } from './records.js';
+
+export interface SourceUnderTest {
+  readonly source: BatchSource;
+  /** Makes the source end by itself or after `abort`; called once it is open. */
+  readonly afterOpen: (abort: (reason: string) => void) => Promise<void> | void;
+}
+
+/** Runs a source to its end and returns what it gave. */
+export function readToEnd({ source, afterOpen }: SourceUnderTest): Promise<SourceRecord[]> {
+  const controller = new AbortController();
+  const records: SourceRecord[] = [];
+  return new Promise((resolve, reject) => {
+    source(
+      {
+        next: (record) => {
+          records.push(copyRecord(record));
+          if (record.type === 'open')
+            void Promise.resolve(afterOpen((reason) => controller.abort(reason))).catch(reject);
+        },
+        error: reject,
+        complete: () => resolve(records),
+      },
+      controller.signal,
+    );
+  });
+}
+
+/** Declares the contract's tests. */
+export function itIsABatchSource(create: () => Promise<SourceUnderTest> | SourceUnderTest): void {
+  it('opens with one open record and ends with one close record', async () => {
+    const types = (await readToEnd(await create())).map(({ type }) => type);
+    expect(types[0]).toBe('open');
+    expect(types.at(-1)).toBe('close');
+    expect(types.filter((type) => type === 'open' || type === 'close')).toHaveLength(2);
+  });
+
+  it('never goes back in time and never takes a loss back', async () => {
+    const records = await readToEnd(await create());
+    const times = records.map(({ at }) => at.monotonicSeconds);
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+    const losses = records.flatMap((record) =>
+      record.type === 'tick' ? [record.loss.lostNew + record.loss.lostDestroy] : [],
+    );
+    expect(losses.length).toBeGreaterThan(0);
+    expect(losses).toEqual([...losses].sort((a, b) => a - b));
+  });
+
+  it('gives no record before its subscriber can be ready', async () => {
+    const { source } = await create();
+    const controller = new AbortController();
+    let early = true;
+    const first = await new Promise<boolean>((resolve, reject) => {
+      source({ next: () => resolve(early), error: reject, complete: () => {} }, controller.signal);
+      early = false;
+    });
+    controller.abort('test over');
+    expect(first).toBe(false);
+  });
+}
