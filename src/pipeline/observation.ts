@@ -93,6 +93,7 @@ const NO_LOSS: LossTotals = { lostNew: 0, lostDestroy: 0, malformed: 0, unknownL
 /** The state machines of one source from its opening to its end. */
 class Watch {
   readonly #settings: Settings;
+  readonly #host: HostFacts;
   readonly #openedAt: number;
   readonly #rates = new RateMeter();
   readonly #losses = new RateMeter();
@@ -115,11 +116,12 @@ class Watch {
 
   constructor(host: HostFacts, at: Instant, settings: Settings) {
     this.#settings = settings;
+    this.#host = host;
     this.#openedAt = at.monotonicSeconds;
     this.#tickedAt = at.monotonicSeconds;
     this.#tableReadAt = at.monotonicSeconds;
     this.#max = settings.assume_max ?? host.table.max;
-    this.#lifetimes = new Lifetimes(host.timeouts);
+    this.#lifetimes = new Lifetimes();
     this.#burst = new BurstDetector({
       ratio: settings.burst.ratio,
       minRatePerSecond: settings.burst.min_rate_per_second,
@@ -181,7 +183,7 @@ class Watch {
     this.#rates.observe(seconds, newEvents, destroyEvents);
     this.#losses.observe(seconds, lostNew + lostDestroy, newEvents + destroyEvents);
     this.#talkers.advance(seconds);
-    this.#lifetimes.advance(atSeconds, seconds);
+    this.#lifetimes.advance(atSeconds, seconds, newEvents);
     const burstTransition = this.#burst.observe(atSeconds, seconds, newEvents);
     if (table !== undefined) {
       this.#tableReadAt = atSeconds;
@@ -231,18 +233,22 @@ class Watch {
     const snapshot = this.#table.snapshot();
     const table: TableSnapshot = stale ? { blind: snapshot.blind } : snapshot;
     if (stale) this.#forecast = { verdict: 'unknown', reason: 'no_table' };
-    else if (tableRead) {
-      this.#forecast = forecast({
-        atSeconds,
-        uptimeSeconds: atSeconds - this.#openedAt,
-        table,
-        rates,
-        burst,
-        lifetimes: this.#lifetimes.snapshot(),
-        lostRatio: this.#lostRatio(),
-      });
-    }
+    else if (tableRead) this.#forecast = this.#predict(atSeconds, table, burst);
     return { table, rates, burst, forecast: this.#forecast };
+  }
+
+  #predict(atSeconds: number, table: TableSnapshot, { active }: BurstSnapshot): Forecast {
+    const { sysctls, timeouts } = this.#host;
+    if (sysctls.events === 0) return { verdict: 'unknown', reason: 'no_events' };
+    return forecast({
+      table,
+      lifetimes: this.#lifetimes.view(active && atSeconds - active.onsetSeconds),
+      timeouts,
+      uptimeSeconds: atSeconds - this.#openedAt,
+      isBurst: active !== undefined,
+      lossRatio: this.#lostRatio(),
+      ...(sysctls.buckets !== undefined && { buckets: sysctls.buckets }),
+    });
   }
 
   #lostRatio(): number {

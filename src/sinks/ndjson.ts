@@ -1,7 +1,7 @@
 /**
  * Events as NDJSON on a stream, through pino, without ever waiting for the reader.
  *
- *   write ──> pino ──> lines[] ──(64 KiB or the end of the turn)──> stream
+ *   write ──> pino (a template for flows) ──> lines[] ──(64 KiB or the end of the turn)──> stream
  *
  * Lines wait in a queue of `OUTPUT_QUEUE_BYTES`; `flow` lines may take three quarters of it, the rest is kept for alerts.
  * What does not fit is counted, and told by a `loss` line when it begins and when the reader has caught up.
@@ -12,6 +12,7 @@ import { pino } from 'pino';
 import { CtwatchError } from '../model/errors.js';
 import { type CtEvent, EVENTS_VERSION } from '../model/events.js';
 import { OUTPUT_END_TIMEOUT_MS, OUTPUT_QUEUE_BYTES, OUTPUT_QUEUE_FLOW_RATIO } from '../model/limits.js';
+import { formatFlowLine } from './flow-line.js';
 
 /** Bytes handed to the stream at once: the capacity of a pipe. */
 const CHUNK_BYTES = 64 * 1024;
@@ -31,6 +32,8 @@ export class NdjsonSink {
   readonly #stream: Writable;
   readonly #options: NdjsonSinkOptions;
   readonly #logger;
+  /** The fields of `base` as pino writes them. */
+  readonly #head: string;
   readonly #queueBytes: number;
   #lines: string[] = [];
   #lineBytes = 0;
@@ -49,9 +52,11 @@ export class NdjsonSink {
     this.#options = options;
     this.#stream = options.stream;
     this.#queueBytes = options.queueBytes ?? OUTPUT_QUEUE_BYTES;
+    const base = { host: hostname, v: EVENTS_VERSION, ...(netns !== undefined && { netns }) };
+    this.#head = `,${JSON.stringify(base).slice(1, -1)}`;
     this.#logger = pino(
       {
-        base: { host: hostname, v: EVENTS_VERSION, ...(netns !== undefined && { netns }) },
+        base,
         timestamp: () => this.#timestamp,
         formatters: { level: (label) => ({ level: label }) },
         // pino has written these two already; copying the event without them would cost more than the line.
@@ -107,7 +112,8 @@ export class NdjsonSink {
       this.#milliseconds = milliseconds;
       this.#timestamp = `,"time":"${new Date(milliseconds).toISOString()}"`;
     }
-    this.#logger[event.level](event);
+    if (event.type === 'flow') this.#enqueue(formatFlowLine(event, this.#timestamp + this.#head));
+    else this.#logger[event.level](event);
   }
 
   #enqueue(line: string): void {

@@ -1,0 +1,125 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type AlertInput, Alerts, type AlertTransition } from '../../src/analysis/alerts.js';
+import { defaultSettings } from '../../src/model/settings.js';
+
+const QUIET: Omit<AlertInput, 'monotonicSeconds' | 'unixSeconds'> = {
+  usedRatio: 0.1,
+  forecast: { verdict: 'plateaus' },
+  burstActive: false,
+  drop: 0,
+  earlyDrop: 0,
+  insertFailed: 0,
+  lostEvents: 0,
+  lostRatio: 0,
+};
+
+/** Feeds one input each quarter second; `at(second)` overrides the quiet one. */
+function play(seconds: number, at: (second: number) => Partial<AlertInput>): (AlertTransition & { second: number })[] {
+  const alerts = new Alerts(defaultSettings.alert);
+  return Array.from({ length: seconds * 4 }, (_, tick) => tick / 4).flatMap((second) =>
+    alerts
+      .observe({ ...QUIET, monotonicSeconds: 50 + second, unixSeconds: 1000 + second, ...at(second) })
+      .map((transition) => ({ ...transition, second })),
+  );
+}
+
+const fillsIn = (secondsToFull: number): Partial<AlertInput> => ({ forecast: { verdict: 'fills', secondsToFull } });
+const told = (transitions: readonly AlertTransition[]) =>
+  transitions.map(({ name, phase, severity }) => `${name} ${phase} ${severity}`);
+
+describe('time_to_full', () => {
+  it('warns after the hold time, becomes critical, and resolves when the forecast has been good for a while', () => {
+    const transitions = play(60, (second) => (second < 10 ? fillsIn(500) : second < 20 ? fillsIn(60) : {}));
+    expect(told(transitions)).toEqual([
+      'time_to_full firing warning',
+      'time_to_full firing critical',
+      'time_to_full resolved critical',
+    ]);
+    expect(transitions.map(({ second }) => second)).toEqual([2, 12, 35]);
+    expect(transitions.every(({ sinceUnixSeconds }) => sinceUnixSeconds === 1000)).toBe(true);
+  });
+
+  it('stays as it is between the threshold to raise and the one to clear', () => {
+    expect(told(play(120, (second) => fillsIn(second < 5 ? 590 : second % 2 === 0 ? 610 : 880)))).toEqual([
+      'time_to_full firing warning',
+    ]);
+  });
+
+  it('does not fire on a forecast of less than the hold time, nor clear on one that is withheld', () => {
+    expect(play(10, (second) => (second % 2 < 1.5 ? fillsIn(30) : {}))).toEqual([]);
+    const withheld: Partial<AlertInput> = { forecast: { verdict: 'unknown', reason: 'loss' } };
+    expect(told(play(120, (second) => (second < 5 ? fillsIn(30) : withheld)))).toEqual([
+      'time_to_full firing critical',
+    ]);
+  });
+});
+
+describe('usage', () => {
+  it('fires at the thresholds and clears below the margin', () => {
+    const transitions = play(100, (second) => ({
+      usedRatio: second < 10 ? 0.85 : second < 20 ? 0.95 : second < 60 ? 0.82 : 0.7,
+    }));
+    expect(told(transitions)).toEqual([
+      'usage firing warning',
+      'usage firing critical',
+      'usage firing warning',
+      'usage resolved warning',
+    ]);
+  });
+
+  it('keeps its state while the table is not known', () => {
+    const alerts = new Alerts(defaultSettings.alert);
+    const { usedRatio: _, ...unknown } = QUIET;
+    for (let second = 0; second < 5; second++) {
+      alerts.observe({ ...QUIET, usedRatio: 0.99, monotonicSeconds: second, unixSeconds: second });
+    }
+    for (let second = 5; second < 300; second++) {
+      expect(alerts.observe({ ...unknown, monotonicSeconds: second, unixSeconds: second })).toEqual([]);
+    }
+    expect(alerts.firing).toBe(true);
+  });
+});
+
+describe('dropping, loss and burst', () => {
+  it('fire at once', () => {
+    expect(told(play(1, () => ({ drop: 5 })))).toEqual(['dropping firing critical']);
+    expect(told(play(1, () => ({ earlyDrop: 5 })))).toEqual(['dropping firing warning']);
+    expect(told(play(1, () => ({ insertFailed: 1 })))).toEqual(['dropping firing warning']);
+    expect(told(play(1, () => ({ lostEvents: 5, lostRatio: 0.01 })))).toEqual(['loss firing warning']);
+    expect(told(play(1, () => ({ lostEvents: 5, lostRatio: 0.5 })))).toEqual(['loss firing critical']);
+    expect(told(play(1, () => ({ burstActive: true })))).toEqual(['burst firing warning']);
+  });
+});
+
+describe('any sequence of inputs', () => {
+  it('alternates: nothing is resolved that does not fire, nothing fires twice with the same severity', () => {
+    const input = fc.record({
+      usedRatio: fc.double({ min: 0, max: 1.5, noNaN: true }),
+      burstActive: fc.boolean(),
+      drop: fc.nat(2),
+      lostEvents: fc.nat(2),
+      lostRatio: fc.double({ min: 0, max: 1, noNaN: true }),
+    });
+    fc.assert(
+      fc.property(fc.array(input, { maxLength: 300 }), (inputs) => {
+        const state = new Map<string, string>();
+        const alerts = new Alerts(defaultSettings.alert);
+        for (const [i, fields] of inputs.entries()) {
+          const seconds = i * 2;
+          for (const { name, phase, severity } of alerts.observe({
+            ...QUIET,
+            ...fields,
+            monotonicSeconds: seconds,
+            unixSeconds: seconds,
+          })) {
+            const now = phase === 'firing' ? severity : 'quiet';
+            expect(state.get(name) ?? 'quiet').not.toBe(now);
+            state.set(name, now);
+          }
+        }
+        expect(alerts.firing).toBe([...state.values()].some((value) => value !== 'quiet'));
+      }),
+    );
+  });
+});
