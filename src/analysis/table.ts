@@ -43,6 +43,8 @@ export interface TableSnapshot {
   readonly blind: number;
   /** Expired entries just before the next collection, if entries go on expiring at the present rate. */
   readonly expiredPeak?: number;
+  /** Mean of the expired entries over a collection cycle at the present rate. Present with `expiredPeak`. */
+  readonly expiredMean?: number;
   /** Time between two collections: measured, or the kernel's longest, 60 s. */
   readonly sweepIntervalSeconds?: number;
 }
@@ -61,10 +63,14 @@ const SAME_SWEEP_SECONDS = 2;
 const NO_SWEEP_SECONDS = 75;
 /** Readings whose largest drift counts: a reading and the events beside it are some milliseconds apart. */
 const DRIFT_RING = 8;
+/** Expired entries that a sweep may collect without standing out, in seconds of their rate: `SWEEP_FACTOR` ticks. */
+const UNSEEN_SECONDS = 1.5;
 /** Ticks whose DESTROY rates the median is taken of. */
 const RATE_RING = 128;
-/** Ticks before the median means anything. */
-const RATES_MIN = 16;
+/** Ticks before the median means anything: a new level must not become the median before it is too long for a sweep. */
+const RATES_MIN = 64;
+/** A higher rate that lasts longer is a new level: a sweep removes 32,000 entries a second and is over. */
+const SWEEP_LENGTH_SECONDS = 10;
 /** Shorter ticks have counts but no rate. */
 const MEASURABLE_SECONDS = 0.001;
 /** Time constant of the rate of new entries in h, seconds. */
@@ -77,6 +83,9 @@ export class TableModel {
   readonly #rates = new Float64Array(RATE_RING);
   readonly #sortedRates = new Float64Array(RATE_RING);
   #rateCount = 0;
+  /** How long the DESTROY rate has stood out. */
+  #risenSeconds = 0;
+  #risenEvents = 0;
   #observedSeconds = 0;
   #newTotal = 0;
   #destroyTotal = 0;
@@ -91,6 +100,8 @@ export class TableModel {
   /** Whether nothing expired was left when this cycle began, so that it is known how long its entries took to expire. */
   #isCycleWhole = false;
   #finishedCycleSeconds = SWEEP_SECONDS;
+  /** The last cycle ended with a sweep that stood out. */
+  #isSwept = false;
   #expiryPerSecond: number | undefined;
   #sinceSweepSeconds: number | undefined;
   #sinceEmptySeconds: number | undefined;
@@ -121,12 +132,14 @@ export class TableModel {
       const weight = 1 - Math.exp(-seconds / Math.min(NEW_RATE_MEMORY_SECONDS, this.#observedSeconds));
       this.#newPerSecond += (tick.newEvents / seconds - this.#newPerSecond) * weight;
     }
+    // A sweep that comes before the median means anything is not seen, so it must not be counted either.
+    if (!this.#isCycleWhole && this.#rateCount < RATES_MIN) this.#restartCycle();
     this.#expiredInCycle += tick.expiredDestroyEvents;
     this.#cycleSeconds += seconds;
     if (this.#sinceSweepSeconds !== undefined) this.#sinceSweepSeconds += seconds;
     if (this.#sinceEmptySeconds !== undefined) this.#sinceEmptySeconds += seconds;
     if (tick.reapedNow === true) this.#observeReap(tick.atSeconds);
-    else if (this.#isSweep(seconds, tick.expiredDestroyEvents)) this.#observeSweep(tick.atSeconds);
+    else if (this.#isSweepOver(seconds, tick.expiredDestroyEvents)) this.#observeSweep(tick.atSeconds, seconds);
     else if (this.#cycleSeconds >= NO_SWEEP_SECONDS) this.#finishCycle(false);
   }
 
@@ -139,12 +152,17 @@ export class TableModel {
       ...(count === undefined ? {} : { count }),
       ...(this.#max === undefined ? {} : { max: this.#max }),
       ...(count === undefined || known === undefined ? {} : { live: count - known, expired: known }),
-      ...(this.#expiryPerSecond === undefined
-        ? {}
-        : {
-            expiredPeak: this.#modelled(this.#sweepSeconds, this.#expiryPerSecond),
-            sweepIntervalSeconds: this.#sweepSeconds,
-          }),
+      ...this.#cycle(),
+    };
+  }
+
+  #cycle(): Pick<TableSnapshot, 'expiredPeak' | 'expiredMean' | 'sweepIntervalSeconds'> {
+    const rate = this.#expiryPerSecond;
+    if (rate === undefined) return {};
+    return {
+      expiredPeak: this.#modelled(this.#sweepSeconds, rate),
+      expiredMean: this.#modelledMean(rate),
+      sweepIntervalSeconds: this.#sweepSeconds,
     };
   }
 
@@ -181,6 +199,8 @@ export class TableModel {
   #modelled(ageSeconds: number, expiryPerSecond: number): number {
     const hazard = this.#hazardPerSecond();
     const gone = hazard * ageSeconds;
+    // The kernel always sweeps. When no sweep stands out there was little left to collect, whatever collects it.
+    if (!this.#isSwept) return expiryPerSecond * Math.min(ageSeconds, UNSEEN_SECONDS);
     return gone < 1e-6 ? expiryPerSecond * ageSeconds : (expiryPerSecond / hazard) * -Math.expm1(-gone);
   }
 
@@ -188,6 +208,7 @@ export class TableModel {
   #modelledMean(expiryPerSecond: number): number {
     const hazard = this.#hazardPerSecond();
     const gone = hazard * this.#sweepSeconds;
+    if (!this.#isSwept) return this.#modelled(this.#sweepSeconds, expiryPerSecond);
     if (gone < 1e-4) return (expiryPerSecond * this.#sweepSeconds) / 2;
     return (expiryPerSecond / hazard) * (1 + Math.expm1(-gone) / gone);
   }
@@ -196,26 +217,41 @@ export class TableModel {
     return this.#buckets === undefined ? 0 : (2 * this.#newPerSecond) / this.#buckets;
   }
 
-  #isSweep(seconds: number, events: number): boolean {
+  /** A sweep is known when it is over: entries that begin to expire also raise the rate, but it stays up. */
+  #isSweepOver(seconds: number, events: number): boolean {
     if (seconds < MEASURABLE_SECONDS) return false;
+    const isRising = this.#standsOut(seconds, events);
+    const risenSeconds = this.#risenSeconds;
+    if (isRising || (risenSeconds > 0 && (events / seconds) * 2 > this.#risenEvents / risenSeconds)) {
+      this.#risenSeconds += seconds;
+      this.#risenEvents += events;
+      return false;
+    }
+    this.#risenSeconds = 0;
+    this.#risenEvents = 0;
+    return risenSeconds > 0 && risenSeconds <= Math.max(SWEEP_LENGTH_SECONDS, seconds);
+  }
+
+  #standsOut(seconds: number, events: number): boolean {
     const rate = events / seconds;
     const size = Math.min(this.#rateCount, RATE_RING);
-    let isSweep = false;
+    let isHigh = false;
     if (size >= RATES_MIN && events >= SWEEP_EVENTS_MIN) {
       const sorted = this.#sortedRates.subarray(0, size);
       sorted.set(this.#rates.subarray(0, size));
       sorted.sort();
-      isSweep = rate > SWEEP_FACTOR * (sorted[size >> 1] ?? 0);
+      isHigh = rate > SWEEP_FACTOR * (sorted[size >> 1] ?? 0);
     }
     this.#rates[this.#rateCount % RATE_RING] = rate;
     this.#rateCount += 1;
-    return isSweep;
+    return isHigh;
   }
 
-  #observeSweep(atSeconds: number): void {
+  /** Called in the first tick after a sweep. */
+  #observeSweep(atSeconds: number, seconds: number): void {
     const last = this.#lastSweepAtSeconds;
     this.#lastSweepAtSeconds = atSeconds;
-    this.#sinceSweepSeconds = 0;
+    this.#sinceSweepSeconds = seconds;
     if (last !== undefined && atSeconds - last <= SAME_SWEEP_SECONDS) {
       // The same sweep goes on: what it brings still belongs to the cycle that it ended.
       if (this.#expiryPerSecond !== undefined) {
@@ -251,6 +287,7 @@ export class TableModel {
       this.#finishedCycleSeconds = wholeSeconds;
     }
     this.#isCycleWhole = isSwept;
+    this.#isSwept = isSwept;
     if (!isSwept) this.#sinceSweepSeconds = undefined;
     this.#restartCycle();
   }
