@@ -1,0 +1,255 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Forecast, type ForecastInput, forecast } from '../../src/analysis/forecast.js';
+import { Lifetimes } from '../../src/analysis/lifetimes.js';
+import { TableModel } from '../../src/analysis/table.js';
+import { createBatch } from '../../src/model/batch.js';
+
+const TICK = 0.25;
+const { columns } = createBatch(8);
+
+interface Scenario {
+  readonly protocol?: number;
+  readonly newPerSecond: (atSeconds: number) => number;
+  readonly lifeSeconds: (n: number) => number;
+  readonly max: number;
+  readonly untilSeconds: number;
+  /** A burst is told to the forecast half a second after this. */
+  readonly onsetSeconds?: number;
+  readonly initial?: { readonly count: number; readonly leavesWithinSeconds: number };
+  /** Expired entries wait for a sweep every 60 s. */
+  readonly isSwept?: boolean;
+}
+
+function put(n: number, protocol: number): void {
+  columns.id[0] = Math.imul(n, 0x9e3779b1) >>> 0;
+  columns.family[0] = 2;
+  columns.protocol[0] = protocol;
+  columns.originalSource.words[0] = n >>> 16;
+  columns.originalSourcePort[0] = n & 0xffff;
+  columns.originalDestinationPort[0] = 443;
+}
+
+/** A kernel without chance: runs a scenario until it is over or the table full, and forecasts every second. */
+function run(scenario: Scenario): { answers: { at: number; count: number; answer: Forecast }[]; fullAt: number } {
+  const { protocol = 6, max, onsetSeconds, initial, isSwept } = scenario;
+  const lifetimes = new Lifetimes();
+  const table = new TableModel({ initialCount: initial?.count ?? 0 });
+  const ending = new Map<number, number[]>();
+  const answers: { at: number; count: number; answer: Forecast }[] = [];
+  let count = initial?.count ?? 0;
+  for (let i = 0; i < count; i++) {
+    put(i, protocol);
+    columns.tcpState[0] = 7;
+    columns.timeoutSeconds[0] = ((initial?.leavesWithinSeconds ?? 0) * i) / count;
+    lifetimes.observeEntry(0, columns, 0);
+  }
+  let [n, due] = [0, 0];
+  for (let tick = 1; tick * TICK <= scenario.untilSeconds; tick++) {
+    const at = tick * TICK;
+    let newEvents = 0;
+    for (due += scenario.newPerSecond(at) * TICK; due >= 1; due--, n++, newEvents++) {
+      put(n, protocol);
+      lifetimes.observeNew(at, columns, 0);
+      const expiry = at + scenario.lifeSeconds(n);
+      const end = Math.ceil((isSwept ? Math.ceil(expiry / 60) * 60 : expiry) / TICK);
+      ending.set(end, [...(ending.get(end) ?? []), n]);
+    }
+    const ended = ending.get(tick) ?? [];
+    for (const k of ended) {
+      put(k, protocol);
+      lifetimes.observeDestroy(at, columns, 0);
+    }
+    const blindGone =
+      initial && at < initial.leavesWithinSeconds ? (initial.count / initial.leavesWithinSeconds) * TICK : 0;
+    count += newEvents - ended.length - blindGone;
+    lifetimes.advance(at, TICK, newEvents);
+    const destroyEvents = ended.length;
+    table.observe({
+      atSeconds: at,
+      seconds: TICK,
+      newEvents,
+      destroyEvents,
+      expiredDestroyEvents: destroyEvents,
+      count,
+      max,
+    });
+    if (count >= max) return { answers, fullAt: at };
+    if (tick % 4 !== 0) continue;
+    const isBurst = onsetSeconds !== undefined && at >= onsetSeconds + 0.5;
+    const burst = isBurst ? { active: { onsetSeconds, ratePerSecond: 400, ratio: 4 } } : {};
+    const view = lifetimes.view(burst.active?.onsetSeconds);
+    const answer = forecast({ table: table.snapshot(), lifetimes: view, uptimeSeconds: at, burst, lostRatio: 0 });
+    answers.push({ at, count, answer });
+  }
+  return { answers, fullAt: Number.POSITIVE_INFINITY };
+}
+
+const always = (value: number) => () => value;
+const EMPTY: ForecastInput = {
+  table: { blind: 0 },
+  lifetimes: new Lifetimes().view(),
+  uptimeSeconds: 100,
+  burst: {},
+  lostRatio: 0,
+};
+
+describe('forecast', () => {
+  it('sees a burst fill an empty table 3 s after its onset, and never before', () => {
+    const { answers, fullAt } = run({
+      newPerSecond: (at) => (at <= 15 ? 100 : 400),
+      lifeSeconds: always(120),
+      max: 16_000,
+      untilSeconds: 60,
+      onsetSeconds: 15,
+    });
+    expect(fullAt).toBeCloseTo(51.25, 1);
+    for (const { at, answer } of answers) {
+      if (at <= 15) {
+        expect(['plateaus', 'unknown']).toContain(answer.verdict);
+        if (answer.verdict === 'plateaus') expect(answer.plateauRatio).toBeCloseTo(0.75, 1);
+      }
+      if (at < 18) continue;
+      expect(answer.verdict).toBe('fills');
+      expect(Math.abs((answer.secondsToFull ?? 0) - (fullAt - at))).toBeLessThan(2);
+      expect(answer.secondsToFullLow).toBeLessThanOrEqual(fullAt - at);
+      expect(answer.secondsToFullHigh).toBeGreaterThanOrEqual(fullAt - at);
+    }
+  });
+
+  it('never says that a rate fills whose plateau is below max, from an empty table on', () => {
+    // The kernel's timeouts: what an entry without an application's own pace stays for.
+    const timeouts = fc.constantFrom(
+      { protocol: 6, lifeSeconds: 10 },
+      { protocol: 6, lifeSeconds: 60 },
+      { protocol: 6, lifeSeconds: 120 },
+      { protocol: 17, lifeSeconds: 30 },
+      { protocol: 17, lifeSeconds: 120 },
+      { protocol: 1, lifeSeconds: 30 },
+    );
+    fc.assert(
+      fc.property(
+        timeouts,
+        fc.integer({ min: 20, max: 150 }),
+        fc.double({ min: 0.3, max: 0.9, noNaN: true }),
+        (flow, rate, used) => {
+          const { answers } = run({
+            protocol: flow.protocol,
+            newPerSecond: always(rate),
+            lifeSeconds: always(flow.lifeSeconds),
+            max: Math.ceil((rate * flow.lifeSeconds) / used),
+            untilSeconds: 200,
+          });
+          for (const { answer } of answers) expect(answer.verdict).not.toBe('fills');
+          expect(answers.at(-1)?.answer.verdict).toBe('plateaus');
+          const plateauRatio = answers.at(-1)?.answer.plateauRatio ?? 0;
+          expect(plateauRatio).toBeGreaterThan(0.93 * used);
+          expect(plateauRatio).toBeLessThan(used * (1 + 2.5 / flow.lifeSeconds));
+        },
+      ),
+      { numRuns: 10, seed: 2 },
+    );
+  }, 60_000);
+
+  it('nor when lifetimes follow no timeout at all, once it has seen them', () => {
+    const { answers } = run({
+      newPerSecond: always(60),
+      lifeSeconds: (n) => 5 + ((n * 7919) % 170),
+      max: 6000,
+      untilSeconds: 400,
+    });
+    for (const { answer } of answers) expect(answer.verdict).not.toBe('fills');
+    expect(answers.at(-1)?.answer.plateauCount).toBeCloseTo(60 * 90, -3);
+  });
+
+  it('sees a step fill without a burst when the lifetimes are known', () => {
+    const { answers, fullAt } = run({
+      newPerSecond: (at) => (at <= 250 ? 50 : 110),
+      lifeSeconds: always(120),
+      max: 9000,
+      untilSeconds: 400,
+    });
+    expect(Number.isFinite(fullAt)).toBe(true);
+    for (const { at, answer } of answers) {
+      if (at <= 250) expect(answer.verdict).not.toBe('fills');
+      if (at < 265) continue;
+      expect(answer.verdict).toBe('fills');
+      expect(Math.abs((answer.secondsToFull ?? 0) - (fullAt - at))).toBeLessThan(0.15 * (fullAt - at) + 3);
+    }
+  });
+
+  it('adds the peak of expired entries that wait for their collection', () => {
+    // 50/s stay 10 s and then up to 60 s more: 500 live, 3,500 at the peak.
+    const scenario = { newPerSecond: always(50), lifeSeconds: always(10), max: 3300, untilSeconds: 590, isSwept: true };
+    const higher = run({ ...scenario, max: 6000 }).answers.at(-1)?.answer;
+    expect(higher?.verdict).toBe('plateaus');
+    const tight = run(scenario);
+    expect(tight.answers.at(-1)?.answer.verdict).toBe('fills');
+    expect(Number.isFinite(tight.fullAt)).toBe(true);
+    expect(higher?.plateauCount).toBeGreaterThan(2900);
+    expect(higher?.plateauCount).toBeLessThan(4000);
+  });
+
+  it('sees initial entries leave', () => {
+    const { answers } = run({
+      newPerSecond: always(10),
+      lifeSeconds: always(120),
+      max: 10_000,
+      untilSeconds: 30,
+      initial: { count: 6000, leavesWithinSeconds: 120 },
+    });
+    expect(answers.at(-1)?.answer.verdict).toBe('drains');
+    expect(answers.at(-1)?.answer.plateauCount).toBeLessThan(2500);
+  });
+
+  it('calls a full table full', () => {
+    const table = { count: 100, max: 100, blind: 0 };
+    expect(forecast({ ...EMPTY, table })).toMatchObject({ verdict: 'fills', secondsToFull: 0, probabilityFull10m: 1 });
+    expect(forecast({ ...EMPTY, table, lostRatio: 1, uptimeSeconds: 0 }).secondsToFullHigh).toBe(0);
+  });
+
+  it('tells full from dropping when a census told how much may be evicted', () => {
+    const table = { count: 100, max: 100, blind: 0 };
+    expect(forecast({ ...EMPTY, table }).secondsToDrop).toBeUndefined();
+    expect(forecast({ ...EMPTY, table, unassuredRatio: 0 }).secondsToDrop).toBe(0);
+  });
+
+  it('says why it says nothing', () => {
+    expect(forecast(EMPTY)).toEqual({ verdict: 'unknown', reason: 'no_table' });
+    expect(forecast({ ...EMPTY, table: { blind: 0, count: 5 } })).toEqual({ verdict: 'unknown', reason: 'no_max' });
+    const table = { blind: 0, count: 5, max: 100 };
+    expect(forecast({ ...EMPTY, table, lostRatio: 0.5 })).toEqual({ verdict: 'unknown', reason: 'loss' });
+    expect(forecast({ ...EMPTY, table, uptimeSeconds: 1 })).toEqual({ verdict: 'unknown', reason: 'learning' });
+  });
+
+  it('orders its interval, and a higher max is never reached sooner', () => {
+    const lifetimes = new Lifetimes();
+    for (let n = 0, at = 0; at < 30; at += TICK) {
+      for (let i = 0; i < 50; i++, n++) {
+        put(n, n % 3 ? 6 : 17);
+        lifetimes.observeNew(at, columns, 0);
+      }
+      lifetimes.advance(at, TICK);
+    }
+    const burst = { active: { onsetSeconds: 20, ratePerSecond: 200, ratio: 4 } };
+    const ask = (max: number) =>
+      forecast({ ...EMPTY, table: { count: 6000, max, blind: 0 }, lifetimes: lifetimes.view(20), burst });
+    const limits = fc.tuple(fc.integer({ min: 6001, max: 100_000 }), fc.integer({ min: 0, max: 50_000 }));
+    fc.assert(
+      fc.property(limits, ([max, more]) => {
+        const [low, high] = [ask(max), ask(max + more)];
+        expect(high.probabilityFull10m).toBeLessThanOrEqual((low.probabilityFull10m ?? 0) + 1e-9);
+        for (const each of [low, high]) {
+          if (each.verdict !== 'fills') continue;
+          expect(each.secondsToFullLow).toBeLessThanOrEqual(each.secondsToFull ?? -1);
+          expect(each.secondsToFull).toBeLessThanOrEqual(each.secondsToFullHigh ?? -1);
+        }
+        if (high.verdict !== 'fills') return;
+        expect(low.verdict).toBe('fills');
+        expect(high.secondsToFull).toBeGreaterThanOrEqual((low.secondsToFull ?? 0) - 1e-9);
+        expect(high.secondsToFullLow).toBeGreaterThanOrEqual((low.secondsToFullLow ?? 0) - 1e-9);
+      }),
+      { numRuns: 100, seed: 3 },
+    );
+  });
+});
