@@ -54,6 +54,9 @@ export class Talkers {
   readonly #slots = new Uint16Array(SLOTS);
   readonly #heap = new Uint16Array(TALKERS_MAX);
   readonly #heapPosition = new Uint16Array(TALKERS_MAX);
+  /** Rates at the last two marks; `growth` is since the older one. */
+  #marked = new Float64Array(TALKERS_MAX);
+  #markedBefore = new Float64Array(TALKERS_MAX);
   #used = 0;
   #gain = 1;
   #total = 0;
@@ -126,6 +129,34 @@ export class Talkers {
       .map((counter) => this.#describe(counter));
   }
 
+  /** Remembers the present rates as usual; what was remembered before becomes what `growth` compares with. */
+  mark(): void {
+    const older = this.#markedBefore;
+    this.#markedBefore = this.#marked;
+    this.#marked = older;
+    for (let counter = 0; counter < TALKERS_MAX; counter++) older[counter] = this.#rateOf(counter);
+  }
+
+  /**
+   * At most `limit` destinations whose rate has grown since the mark before the last, most first; `shareRatio` is their part
+   * of all the growth. A counter that changed its owner since is compared with its former owner, so its growth is a lower bound.
+   */
+  growth(limit: number): Talker[] {
+    const grown = Array.from({ length: this.#used }, (_, counter) => ({
+      counter,
+      perSecond: this.#rateOf(counter) - (this.#markedBefore[counter] ?? 0),
+    })).filter(({ perSecond }) => perSecond > 0);
+    const total = grown.reduce((sum, { perSecond }) => sum + perSecond, 0);
+    return grown
+      .sort((a, b) => b.perSecond - a.perSecond || a.counter - b.counter)
+      .slice(0, limit)
+      .map(({ counter, perSecond }) => ({ ...this.#describe(counter), shareRatio: perSecond / total }));
+  }
+
+  #rateOf(counter: number): number {
+    return this.#exposureSeconds > 0 ? (this.#weights[counter] ?? 0) / this.#gain / this.#exposureSeconds : 0;
+  }
+
   #describe(counter: number): Talker {
     const key = counter * KEY_WORDS;
     const meta = this.#keys[key + 4] ?? 0;
@@ -135,7 +166,7 @@ export class Talkers {
       protocol: (meta >>> 16) & 0xff,
       address: new Uint8Array(this.#keys.slice(key, key + 4).buffer),
       port: meta & 0xffff,
-      newPerSecond: this.#exposureSeconds > 0 ? weight / this.#gain / this.#exposureSeconds : 0,
+      newPerSecond: this.#rateOf(counter),
       shareRatio: this.#total > 0 ? Math.min(1, weight / this.#total) : 0,
       errorRatio: weight > 0 ? (this.#errors[counter] ?? 0) / weight : 0,
     };

@@ -33,6 +33,9 @@ export const BATCHES_PER_TURN = 8;
 /** Destinations that the space-saving summary watches: any with over 1/256 of the new entries is found. */
 export const TALKERS_MAX = 256;
 
+/** Time between two marks of the usual rates, seconds: the older is 4 to 8 s old, before the onset of any burst just found. */
+export const TALKERS_MARK_SECONDS = 4;
+
 /** Destinations listed in a `sample`. */
 export const TOP_LISTED = 5;
 

@@ -3,25 +3,25 @@
  *
  *   open ──> start        tick ──> burst, loss, alert, sample (when due)        close ──> stop
  *
- * The fields of a line are made here from the numbers of an observation; the sentences are in `sentence.ts`.
+ * The fields of a line are made in `fields.ts`, its sentence in `sentence.ts`.
  */
 import { concatMap, defer, from, type Observable, type OperatorFunction } from 'rxjs';
 import { Alerts, type AlertTransition } from '../analysis/alerts.js';
 import { listDegraded } from '../analysis/degraded.js';
-import { formatAddress } from '../model/address.js';
-import type {
-  CtEvent,
-  ForecastFields,
-  KernelFields,
-  RateFields,
-  TableFields,
-  TopFields,
-  TotalsFields,
-} from '../model/events.js';
+import type { CtEvent } from '../model/events.js';
 import { CULPRIT_SHARE_RATIO, EVENT_TRUESIZE_BYTES, FIRST_SAMPLE_SECONDS, TICK_SECONDS } from '../model/limits.js';
-import { isIcmp, transportName } from '../model/protocol.js';
-import type { KernelCounters } from '../model/record.js';
 import type { Settings } from '../model/settings.js';
+import {
+  addCounters,
+  isoTime,
+  NO_INCREASE,
+  numbersOf,
+  round,
+  tableFields,
+  topFields,
+  totalsFields,
+  unixAt,
+} from './fields.js';
 import type { CloseObservation, Observation, OpenObservation, TickObservation } from './observation.js';
 import { describeAlert, describeSample, describeTable, formatCount, formatRate, formatSeconds } from './sentence.js';
 
@@ -39,16 +39,6 @@ const ALERT_INTERVAL_SECONDS = 1;
 
 /** Seconds without a loss after which the stream counts as whole again. */
 const LOSS_OVER_SECONDS = 10;
-
-const NO_INCREASE: KernelFields = {
-  drop: 0,
-  early_drop: 0,
-  insert_failed: 0,
-  chain_toolong: 0,
-  clash_resolve: 0,
-  invalid: 0,
-  error: 0,
-};
 
 class Reporter {
   readonly #settings: Settings;
@@ -152,20 +142,21 @@ class Reporter {
       type: 'sample',
       level: 'info',
       unixSeconds: tick.at.unixSeconds,
-      msg: describeSample(table, rate, forecast),
+      msg: describeSample(table, growthPerSecond(tick), forecast),
       table,
       rate,
       totals: totalsFields(tick),
       kernel,
       forecast,
-      top: topFields(tick),
+      top: topFields(tick.top),
     };
   }
 
   #alert(tick: TickObservation, { name, phase, severity, sinceUnixSeconds }: AlertTransition): CtEvent {
     const { table, rate, forecast } = numbersOf(tick);
-    const culprits = topFields(tick).filter(({ share_ratio }) => share_ratio >= CULPRIT_SHARE_RATIO);
     const active = tick.burst.active;
+    const talkers = active === undefined ? tick.top : tick.growth;
+    const culprits = topFields(talkers).filter(({ share_ratio }) => share_ratio >= CULPRIT_SHARE_RATIO);
     const burst = active && { since: isoTime(unixAt(tick, active.onsetSeconds)), ratio: active.ratio };
     const lost = tick.loss.lostNew + tick.loss.lostDestroy;
     const resolved = phase === 'resolved';
@@ -173,7 +164,11 @@ class Reporter {
       type: 'alert',
       level: resolved ? 'info' : severity === 'critical' ? 'error' : 'warn',
       unixSeconds: tick.at.unixSeconds,
-      msg: describeAlert({ name, phase, table, rate, forecast, kernel: this.#damage, burst, culprits, lost }),
+      msg: describeAlert({
+        ...{ name, phase, table, forecast, burst, culprits, lost },
+        growthPerSecond: growthPerSecond(tick),
+        kernel: this.#damage,
+      }),
       name,
       phase,
       severity,
@@ -231,6 +226,12 @@ class Reporter {
   }
 }
 
+/** In a burst the last second of new entries tells; destroyed ones come in sweeps and are averaged over ten. */
+function growthPerSecond({ rates, burst }: TickObservation): number {
+  const { newPerSecond, destroyPerSecond } = rates;
+  return (burst.active === undefined ? newPerSecond.over10s : newPerSecond.over1s) - destroyPerSecond.over10s;
+}
+
 type Lost = TickObservation['loss'];
 
 function causeOf(before: Lost, after: Lost) {
@@ -281,7 +282,7 @@ function burstEvents(tick: TickObservation): CtEvent[] {
     ratio: round(ratio, 2),
   } as const;
   if (transition.phase === 'start') {
-    const [first] = topFields(tick);
+    const [first] = topFields(tick.growth);
     const msg = `${formatRate(ratePerSecond)} new entries since ${onset.slice(11, 19)}, ${ratio.toFixed(1)} times the usual ${formatRate(baselinePerSecond)}`;
     return [
       {
@@ -304,94 +305,4 @@ function burstEvents(tick: TickObservation): CtEvent[] {
       entries_added: Math.round(entriesAdded),
     },
   ];
-}
-
-function numbersOf(tick: TickObservation): { table: TableFields; rate: RateFields; forecast: ForecastFields } {
-  return { table: tableFields(tick.table), rate: rateFields(tick), forecast: forecastFields(tick.forecast) };
-}
-
-function tableFields({ count, max, live, expired, blind }: Partial<TickObservation['table']>): TableFields {
-  return {
-    ...(count !== undefined && { count }),
-    ...(max !== undefined && { max }),
-    ...(count !== undefined && max !== undefined && { used_ratio: round(count / max, 4) }),
-    ...(live !== undefined && { live: Math.round(live) }),
-    ...(expired !== undefined && { expired: Math.round(expired) }),
-    ...(blind !== undefined && { blind: Math.round(blind) }),
-  };
-}
-
-function rateFields({ rates, burst }: TickObservation): RateFields {
-  const { newPerSecond, destroyPerSecond } = rates;
-  return {
-    new_per_second: round(newPerSecond.over10s, 1),
-    destroy_per_second: round(destroyPerSecond.over10s, 1),
-    net_per_second: round(newPerSecond.over10s - destroyPerSecond.over10s, 1),
-    new_per_second_1s: round(newPerSecond.over1s, 1),
-    destroy_per_second_1s: round(destroyPerSecond.over1s, 1),
-    new_per_second_1m: round(newPerSecond.over60s, 1),
-    destroy_per_second_1m: round(destroyPerSecond.over60s, 1),
-    ...(burst.baselinePerSecond !== undefined && { baseline_per_second: round(burst.baselinePerSecond, 1) }),
-  };
-}
-
-function forecastFields(forecast: TickObservation['forecast']): ForecastFields {
-  const { verdict, reason, secondsToFull, secondsToFullLow, secondsToFullHigh, secondsToDrop } = forecast;
-  const { plateauCount, plateauRatio, probabilityFull10m } = forecast;
-  return {
-    verdict,
-    ...(reason !== undefined && { reason }),
-    ...(secondsToFull !== undefined && { seconds_to_full: round(secondsToFull, 1) }),
-    ...(secondsToFullLow !== undefined && { seconds_to_full_low: round(secondsToFullLow, 1) }),
-    ...(secondsToFullHigh !== undefined && { seconds_to_full_high: round(secondsToFullHigh, 1) }),
-    ...(secondsToDrop !== undefined && { seconds_to_drop: round(secondsToDrop, 1) }),
-    ...(plateauCount !== undefined && { plateau_count: Math.round(plateauCount) }),
-    ...(plateauRatio !== undefined && { plateau_ratio: round(plateauRatio, 4) }),
-    ...(probabilityFull10m !== undefined && { probability_full_10m: round(probabilityFull10m, 4) }),
-  };
-}
-
-function topFields({ top }: TickObservation): TopFields[] {
-  return top.map(({ family, protocol, address, port, newPerSecond, shareRatio, errorRatio }) => ({
-    network: { transport: transportName(protocol) },
-    destination: { ip: formatAddress(family, address), ...(!isIcmp(protocol) && { port }) },
-    new_per_second: round(newPerSecond, 1),
-    share_ratio: round(shareRatio, 4),
-    error_ratio: round(errorRatio, 4),
-  }));
-}
-
-function totalsFields({ totals, loss }: Pick<TickObservation, 'totals' | 'loss'>): TotalsFields {
-  return {
-    new: totals.newEvents,
-    destroy: totals.destroyEvents,
-    lost_new: loss.lostNew,
-    lost_destroy: loss.lostDestroy,
-    malformed: loss.malformed,
-  };
-}
-
-function addCounters(sum: KernelFields, increase: KernelCounters): KernelFields {
-  return {
-    drop: sum.drop + increase.drop,
-    early_drop: sum.early_drop + increase.early_drop,
-    insert_failed: sum.insert_failed + increase.insert_failed,
-    chain_toolong: sum.chain_toolong + increase.chain_toolong,
-    clash_resolve: sum.clash_resolve + increase.clash_resolve,
-    invalid: sum.invalid + increase.invalid,
-    error: sum.error + increase.error,
-  };
-}
-
-/** Seconds since 1970 of a moment on the monotonic clock, as this tick sees both. */
-function unixAt({ at }: TickObservation, monotonicSeconds: number): number {
-  return at.unixSeconds - (at.monotonicSeconds - monotonicSeconds);
-}
-
-function isoTime(unixSeconds: number): string {
-  return new Date(unixSeconds * 1000).toISOString();
-}
-
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits));
 }

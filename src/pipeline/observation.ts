@@ -18,7 +18,7 @@ import { type Talker, Talkers } from '../analysis/talkers.js';
 import { wrappedIncrease } from '../analysis/wrap.js';
 import { type EventBatch, PRESENT } from '../model/batch.js';
 import type { CtwatchError } from '../model/errors.js';
-import { TABLE_STALE_SECONDS, TOP_LISTED } from '../model/limits.js';
+import { TABLE_STALE_SECONDS, TALKERS_MARK_SECONDS, TOP_LISTED } from '../model/limits.js';
 import type { HostFacts, Instant, KernelCounters, LossTotals, SourceRecord, TickRecord } from '../model/record.js';
 import type { Settings } from '../model/settings.js';
 
@@ -45,7 +45,10 @@ export interface TickObservation {
   readonly burst: BurstSnapshot;
   readonly burstTransition?: BurstTransition;
   readonly forecast: Forecast;
+  /** Destinations by their rate of new entries. */
   readonly top: readonly Talker[];
+  /** While a burst is on: destinations by the growth of their rate since before it; shares are of that growth. */
+  readonly growth: readonly Talker[];
   /** Received since the source opened. */
   readonly totals: Totals;
   /** Since the source opened. */
@@ -110,6 +113,7 @@ class Watch {
   #reaped = false;
   #tickedAt: number;
   #tableReadAt: number;
+  #markedAt = Number.NEGATIVE_INFINITY;
   #max: number | undefined;
   #counters: KernelCounters | undefined;
   #forecast: Forecast = { verdict: 'unknown', reason: 'learning' };
@@ -121,7 +125,7 @@ class Watch {
     this.#tickedAt = at.monotonicSeconds;
     this.#tableReadAt = at.monotonicSeconds;
     this.#max = settings.assume_max ?? host.table.max;
-    this.#lifetimes = new Lifetimes();
+    this.#lifetimes = new Lifetimes(host.timeouts);
     this.#burst = new BurstDetector({
       ratio: settings.burst.ratio,
       minRatePerSecond: settings.burst.min_rate_per_second,
@@ -217,6 +221,7 @@ class Watch {
       ...this.#judge(atSeconds, table !== undefined),
       ...(burstTransition !== undefined && { burstTransition }),
       top: this.#talkers.snapshot(TOP_LISTED),
+      growth: this.#talkersGrowth(atSeconds),
       totals: this.#totals,
       loss,
       lostEvents: lostNew + lostDestroy,
@@ -237,18 +242,27 @@ class Watch {
     return { table, rates, burst, forecast: this.#forecast };
   }
 
-  #predict(atSeconds: number, table: TableSnapshot, { active }: BurstSnapshot): Forecast {
-    const { sysctls, timeouts } = this.#host;
-    if (sysctls.events === 0) return { verdict: 'unknown', reason: 'no_events' };
+  #predict(atSeconds: number, table: TableSnapshot, burst: BurstSnapshot): Forecast {
+    const { events, buckets } = this.#host.sysctls;
+    if (events === 0) return { verdict: 'unknown', reason: 'no_events' };
     return forecast({
       table,
-      lifetimes: this.#lifetimes.view(active && atSeconds - active.onsetSeconds),
-      timeouts,
+      lifetimes: this.#lifetimes.view(burst.active?.onsetSeconds),
       uptimeSeconds: atSeconds - this.#openedAt,
-      isBurst: active !== undefined,
-      lossRatio: this.#lostRatio(),
-      ...(sysctls.buckets !== undefined && { buckets: sysctls.buckets }),
+      burst,
+      lostRatio: this.#lostRatio(),
+      ...(buckets !== undefined && { buckets }),
     });
+  }
+
+  /** What is usual is remembered while no burst is on. */
+  #talkersGrowth(atSeconds: number): Talker[] {
+    if (this.#burst.snapshot().active !== undefined) return this.#talkers.growth(TOP_LISTED);
+    if (atSeconds - this.#markedAt >= TALKERS_MARK_SECONDS) {
+      this.#talkers.mark();
+      this.#markedAt = atSeconds;
+    }
+    return [];
   }
 
   #lostRatio(): number {

@@ -1,6 +1,6 @@
 /** The sentences of `msg`: numbers as a person reads them. What is not known makes a sentence shorter, never wrong. */
 import { formatEndpoint } from '../model/address.js';
-import type { AlertName, ForecastFields, KernelFields, RateFields, TableFields, TopFields } from '../model/events.js';
+import type { AlertName, ForecastFields, KernelFields, TableFields, TopFields } from '../model/events.js';
 
 const integers = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 
@@ -63,35 +63,40 @@ export function describeTalker(talker: Pick<TopFields, 'network' | 'destination'
   return `${talker.network.transport} to ${formatEndpoint(talker.destination.ip, talker.destination.port)}`;
 }
 
-/** The whole of a `sample`. */
-export function describeSample(table: TableFields, rate: RateFields, forecast: ForecastFields): string {
-  const net = rate.net_per_second;
-  const parts = [describeTable(table), `${net < 0 ? '' : '+'}${formatRate(net)}`, describeForecast(forecast)];
-  return parts.join(', ');
+/** The whole of a `sample`. `growthPerSecond` is new minus destroyed entries, at present. */
+export function describeSample(table: TableFields, growthPerSecond: number, forecast: ForecastFields): string {
+  const growth = `${growthPerSecond < 0 ? '' : '+'}${formatRate(growthPerSecond)}`;
+  return `${describeTable(table)}, ${growth}, ${describeForecast(forecast)}`;
 }
 
 interface AlertParts {
   readonly name: AlertName;
   readonly phase: 'firing' | 'resolved';
   readonly table: TableFields;
-  readonly rate: RateFields;
+  /** New minus destroyed entries, at present. */
+  readonly growthPerSecond: number;
   readonly forecast: ForecastFields;
   readonly kernel: KernelFields;
+  /** The burst that is on, since an ISO 8601 time. */
   readonly burst?: { readonly since: string; readonly ratio: number } | undefined;
+  /** Shares are of the growth while a burst is on, else of the new entries. */
   readonly culprits: readonly TopFields[];
+  /** Events lost so far. */
   readonly lost: number;
 }
 
 /** The sentence of an alert: the state, what grows, how long it will last, and who. */
 export function describeAlert(parts: AlertParts): string {
-  if (parts.phase === 'resolved')
-    return `resolved ${parts.name}: ${describeSample(parts.table, parts.rate, parts.forecast)}`;
-  const [culprit] = parts.culprits;
-  const who =
-    culprit === undefined
-      ? ''
-      : ` ${formatRatio(culprit.share_ratio)} of the new entries are ${describeTalker(culprit)}.`;
-  return `${describeCondition(parts)}.${who}`;
+  if (parts.phase === 'resolved') {
+    return `resolved ${parts.name}: ${describeSample(parts.table, parts.growthPerSecond, parts.forecast)}`;
+  }
+  return `${describeCondition(parts)}.${describeCulprit(parts)}`;
+}
+
+function describeCulprit({ culprits: [culprit], burst }: AlertParts): string {
+  if (culprit === undefined) return '';
+  const share = formatRatio(culprit.share_ratio);
+  return ` ${share} of the ${burst === undefined ? 'new entries are' : 'growth is'} ${describeTalker(culprit)}.`;
 }
 
 function describeCondition(parts: AlertParts): string {
@@ -109,12 +114,10 @@ function describeCondition(parts: AlertParts): string {
   }
 }
 
-function describeGrowth({ rate, burst }: AlertParts): string {
-  const since =
-    burst === undefined
-      ? ''
-      : ` since ${burst.since.slice(11, 19)} (a burst, ${burst.ratio.toFixed(1)} times the usual rate)`;
-  return rate.net_per_second > 0 || burst !== undefined ? `, growing ${formatRate(rate.net_per_second)}${since}` : '';
+function describeGrowth({ growthPerSecond, burst }: AlertParts): string {
+  if (burst === undefined) return growthPerSecond > 0 ? `, growing ${formatRate(growthPerSecond)}` : '';
+  const since = `since ${burst.since.slice(11, 19)} (a burst, ${burst.ratio.toFixed(1)} times the usual rate)`;
+  return `, growing ${formatRate(growthPerSecond)} ${since}`;
 }
 
 function describeDamage(kernel: KernelFields): string {

@@ -1,0 +1,122 @@
+/** The fields of a line from the numbers of an observation: names, rounding, and nothing that is not known. */
+import type { Talker } from '../analysis/talkers.js';
+import { formatAddress } from '../model/address.js';
+import type {
+  ForecastFields,
+  KernelFields,
+  RateFields,
+  TableFields,
+  TopFields,
+  TotalsFields,
+} from '../model/events.js';
+import { isIcmp, transportName } from '../model/protocol.js';
+import type { KernelCounters } from '../model/record.js';
+import type { TickObservation } from './observation.js';
+
+/** The numbers most lines carry. */
+export function numbersOf(tick: TickObservation): { table: TableFields; rate: RateFields; forecast: ForecastFields } {
+  return { table: tableFields(tick.table), rate: rateFields(tick), forecast: forecastFields(tick.forecast) };
+}
+
+/** `used_ratio` is of `max`, an assumed one included. */
+export function tableFields({ count, max, live, expired, blind }: Partial<TickObservation['table']>): TableFields {
+  return {
+    ...(count !== undefined && { count }),
+    ...(max !== undefined && { max }),
+    ...(count !== undefined && max !== undefined && { used_ratio: round(count / max, 4) }),
+    ...(live !== undefined && { live: Math.round(live) }),
+    ...(expired !== undefined && { expired: Math.round(expired) }),
+    ...(blind !== undefined && { blind: Math.round(blind) }),
+  };
+}
+
+function rateFields({ rates, burst }: TickObservation): RateFields {
+  const { newPerSecond, destroyPerSecond } = rates;
+  return {
+    new_per_second: round(newPerSecond.over10s, 1),
+    destroy_per_second: round(destroyPerSecond.over10s, 1),
+    net_per_second: round(newPerSecond.over10s - destroyPerSecond.over10s, 1),
+    new_per_second_1s: round(newPerSecond.over1s, 1),
+    destroy_per_second_1s: round(destroyPerSecond.over1s, 1),
+    new_per_second_1m: round(newPerSecond.over60s, 1),
+    destroy_per_second_1m: round(destroyPerSecond.over60s, 1),
+    ...(burst.baselinePerSecond !== undefined && { baseline_per_second: round(burst.baselinePerSecond, 1) }),
+  };
+}
+
+function forecastFields(forecast: TickObservation['forecast']): ForecastFields {
+  const { verdict, reason, secondsToFull, secondsToFullLow, secondsToFullHigh, secondsToDrop } = forecast;
+  const { plateauCount, plateauRatio, probabilityFull10m } = forecast;
+  return {
+    verdict,
+    ...(reason !== undefined && { reason }),
+    ...(secondsToFull !== undefined && { seconds_to_full: round(secondsToFull, 1) }),
+    ...(secondsToFullLow !== undefined && { seconds_to_full_low: round(secondsToFullLow, 1) }),
+    ...(secondsToFullHigh !== undefined && { seconds_to_full_high: round(secondsToFullHigh, 1) }),
+    ...(secondsToDrop !== undefined && { seconds_to_drop: round(secondsToDrop, 1) }),
+    ...(plateauCount !== undefined && { plateau_count: Math.round(plateauCount) }),
+    ...(plateauRatio !== undefined && { plateau_ratio: round(plateauRatio, 4) }),
+    ...(probabilityFull10m !== undefined && { probability_full_10m: round(probabilityFull10m, 4) }),
+  };
+}
+
+/** Destinations as ECS names them. */
+export function topFields(talkers: readonly Talker[]): TopFields[] {
+  return talkers.map(({ family, protocol, address, port, newPerSecond, shareRatio, errorRatio }) => ({
+    network: { transport: transportName(protocol) },
+    destination: { ip: formatAddress(family, address), ...(!isIcmp(protocol) && { port }) },
+    new_per_second: round(newPerSecond, 1),
+    share_ratio: round(shareRatio, 4),
+    error_ratio: round(errorRatio, 4),
+  }));
+}
+
+/** Exact totals since the start. */
+export function totalsFields({ totals, loss }: Pick<TickObservation, 'totals' | 'loss'>): TotalsFields {
+  return {
+    new: totals.newEvents,
+    destroy: totals.destroyEvents,
+    lost_new: loss.lostNew,
+    lost_destroy: loss.lostDestroy,
+    malformed: loss.malformed,
+  };
+}
+
+/** Counters before anything moved. */
+export const NO_INCREASE: KernelFields = {
+  drop: 0,
+  early_drop: 0,
+  insert_failed: 0,
+  chain_toolong: 0,
+  clash_resolve: 0,
+  invalid: 0,
+  error: 0,
+};
+
+/** The sum of what is reported and an increase. */
+export function addCounters(sum: KernelFields, increase: KernelCounters): KernelFields {
+  return {
+    drop: sum.drop + increase.drop,
+    early_drop: sum.early_drop + increase.early_drop,
+    insert_failed: sum.insert_failed + increase.insert_failed,
+    chain_toolong: sum.chain_toolong + increase.chain_toolong,
+    clash_resolve: sum.clash_resolve + increase.clash_resolve,
+    invalid: sum.invalid + increase.invalid,
+    error: sum.error + increase.error,
+  };
+}
+
+/** Seconds since 1970 of a moment on the monotonic clock, as this tick sees both. */
+export function unixAt({ at }: TickObservation, monotonicSeconds: number): number {
+  return at.unixSeconds - (at.monotonicSeconds - monotonicSeconds);
+}
+
+/** ISO 8601, UTC, milliseconds. */
+export function isoTime(unixSeconds: number): string {
+  return new Date(unixSeconds * 1000).toISOString();
+}
+
+/** Rounded to so many digits after the point. */
+export function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}
