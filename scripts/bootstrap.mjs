@@ -28,7 +28,7 @@ function main() {
     run('npm', ['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund']),
   );
   step('addon', 'build/Release/.ctwatch-stamp', ['native', 'binding.gyp', 'package-lock.json'], () =>
-    run('node', ['node_modules/node-gyp/bin/node-gyp.js', 'rebuild', ...nodeDir()]),
+    run('node', ['node_modules/node-gyp/bin/node-gyp.js', 'configure', 'build', ...nodeDir()]),
   );
   step('dist', 'dist/.ctwatch-stamp', ['src', 'tsconfig.json', 'package-lock.json', 'scripts/build.mjs'], () =>
     run('node', ['scripts/build.mjs']),

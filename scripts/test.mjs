@@ -20,7 +20,7 @@ function main() {
   vitest('unit');
   counted('native tests and fuzzer, under sanitizers', 'node', ['scripts/native-test.mjs']);
   vitest('kernel');
-  check('addon with sanitizers', 'node', ['scripts/sanitized-addon.mjs']);
+  check('addon with sanitizers', 'node', ['node_modules/node-gyp/bin/node-gyp.js', 'build', '--debug']);
   vitest('kernel', 'kernel, sanitized addon', sanitizerEnvironment());
   vitest('process');
   const ciSkips = process.env.CI === 'true' ? total.skipped : 0;
