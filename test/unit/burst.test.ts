@@ -144,7 +144,7 @@ describe('BurstDetector stays quiet', () => {
     );
   });
 
-  // 4 h each at the default of one false alarm a year; bench-length runs (100 h a row) gave none either.
+  // 4 h each: enough to catch a detector that is too nervous, far too little to prove one false alarm a year.
   it.each([
     [100, 1],
     [100, 5],
