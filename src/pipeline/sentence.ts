@@ -2,11 +2,11 @@
 import { formatEndpoint } from '../model/address.js';
 import type { AlertName, ForecastFields, KernelFields, TableFields, TopFields } from '../model/events.js';
 
-const integers = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
-
-/** `107,310`. */
+/** `107,310`. By hand: loading the tables of Intl would take a tenth of the time to start. */
 export function formatCount(value: number): string {
-  return integers.format(value);
+  return Math.round(value)
+    .toString()
+    .replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
 /** `41 %`; below 1 % with one decimal. */
@@ -115,9 +115,11 @@ function describeCondition(parts: AlertParts): string {
 }
 
 function describeGrowth({ growthPerSecond, burst }: AlertParts): string {
-  if (burst === undefined) return growthPerSecond > 0 ? `, growing ${formatRate(growthPerSecond)}` : '';
-  const since = `since ${burst.since.slice(11, 19)} (a burst, ${burst.ratio.toFixed(1)} times the usual rate)`;
-  return `, growing ${formatRate(growthPerSecond)} ${since}`;
+  const growth = growthPerSecond > 0 ? `, growing ${formatRate(growthPerSecond)}` : '';
+  if (burst === undefined) return growth;
+  const times = `${burst.ratio.toFixed(1)} times the usual rate`;
+  const since = burst.since.slice(11, 19);
+  return growth === '' ? `, in a burst since ${since} (${times})` : `${growth} since ${since} (a burst, ${times})`;
 }
 
 function describeDamage(kernel: KernelFields): string {

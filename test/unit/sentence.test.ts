@@ -1,0 +1,152 @@
+import { describe, expect, it } from 'vitest';
+import {
+  describeAlert,
+  describeForecast,
+  describeSample,
+  describeTable,
+  describeTalker,
+  formatCount,
+  formatRate,
+  formatRatio,
+  formatSeconds,
+} from '../../src/pipeline/sentence.js';
+
+const table = { count: 107_310, max: 262_144, used_ratio: 0.4094 };
+const fills = { verdict: 'fills', seconds_to_full: 67, seconds_to_full_low: 58.2, seconds_to_full_high: 81 } as const;
+const kernel = { drop: 0, early_drop: 0, insert_failed: 0, chain_toolong: 9, clash_resolve: 9, invalid: 9, error: 9 };
+const culprit = {
+  network: { transport: 'tcp' },
+  destination: { ip: '10.0.0.5', port: 6379 },
+  new_per_second: 1917.4,
+  share_ratio: 0.83,
+};
+const burst = { since: '2026-11-23T14:02:07.000Z', ratio: 4.12 };
+const parts = {
+  phase: 'firing',
+  table,
+  growthPerSecond: 2310,
+  forecast: fills,
+  kernel,
+  culprits: [],
+  lost: 0,
+} as const;
+
+describe('numbers', () => {
+  it.each([
+    [0, '0'],
+    [999.4, '999'],
+    [107_310, '107,310'],
+  ])('a count of %d is %s', (value, text) => expect(formatCount(value)).toBe(text));
+
+  it.each([
+    [0, '0 %'],
+    [0.004, '0.4 %'],
+    [0.4094, '41 %'],
+    [1, '100 %'],
+    [3.2, '320 %'],
+  ])('a ratio of %d is %s', (value, text) => expect(formatRatio(value)).toBe(text));
+
+  it.each([
+    [0, '0/s'],
+    [-0.04, '0/s'],
+    [0.26, '0.3/s'],
+    [9, '9/s'],
+    [9.96, '10/s'],
+    [2310.4, '2,310/s'],
+    [-2.5, '-2.5/s'],
+    [-1200, '-1,200/s'],
+  ])('a rate of %d is %s', (value, text) => expect(formatRate(value)).toBe(text));
+
+  it.each([
+    [0.4, '0 s'],
+    [67, '67 s'],
+    [119, '119 s'],
+    [120, '2 min'],
+    [7199, '120 min'],
+    [12_600, '3.5 h'],
+  ])('%d seconds are %s', (value, text) => expect(formatSeconds(value)).toBe(text));
+});
+
+describe('describeTable', () => {
+  it('says how much of it is used, or as much of that as is known', () => {
+    expect(describeTable(table)).toBe('107,310 of 262,144 entries (41 %)');
+    expect(describeTable({ count: 5 })).toBe('5 entries');
+    expect(describeTable({ max: 5 })).toBe('number of entries not known');
+  });
+});
+
+describe('describeForecast', () => {
+  it.each([
+    [fills, 'full in 67 s (58 s to 81 s)'],
+    [{ verdict: 'fills', seconds_to_full: 67, seconds_to_full_low: 58 }, 'full in 67 s (58 s or later)'],
+    [{ verdict: 'fills', seconds_to_full: 300 }, 'full in 5 min'],
+    [{ verdict: 'fills', seconds_to_full: 0, seconds_to_full_low: 0, seconds_to_full_high: 0 }, 'full'],
+    [{ verdict: 'fills' }, 'filling'],
+    [{ verdict: 'plateaus', plateau_ratio: 0.31 }, 'settles at 31 %'],
+    [{ verdict: 'plateaus' }, 'not filling'],
+    [{ verdict: 'drains' }, 'draining'],
+    [{ verdict: 'unknown', reason: 'learning' }, 'forecast withheld: learning'],
+    [{ verdict: 'unknown' }, 'forecast withheld: unknown'],
+  ] as const)('%j: %s', (forecast, text) => expect(describeForecast(forecast)).toBe(text));
+});
+
+describe('describeTalker', () => {
+  it('has a port where there are ports, and brackets around IPv6', () => {
+    expect(describeTalker(culprit)).toBe('tcp to 10.0.0.5:6379');
+    expect(describeTalker({ network: { transport: 'udp' }, destination: { ip: '2001:db8::1', port: 53 } })).toBe(
+      'udp to [2001:db8::1]:53',
+    );
+    expect(describeTalker({ network: { transport: 'icmp' }, destination: { ip: '10.0.0.5' } })).toBe(
+      'icmp to 10.0.0.5',
+    );
+  });
+});
+
+describe('describeSample', () => {
+  it('gives the table, its growth with a sign, and the forecast', () => {
+    expect(describeSample(table, 2310, fills)).toBe(
+      '107,310 of 262,144 entries (41 %), +2,310/s, full in 67 s (58 s to 81 s)',
+    );
+    expect(describeSample(table, -3, { verdict: 'drains' })).toMatch(/, -3\/s, draining$/);
+  });
+});
+
+describe('describeAlert', () => {
+  it('says the state, what grows since when, how long it will last, and who', () => {
+    expect(describeAlert({ ...parts, name: 'time_to_full', burst, culprits: [culprit] })).toBe(
+      'conntrack table at 107,310 of 262,144 entries (41 %), growing 2,310/s since 14:02:07 ' +
+        '(a burst, 4.1 times the usual rate): full in 67 s (58 s to 81 s). 83 % of the growth is tcp to 10.0.0.5:6379.',
+    );
+  });
+
+  it('speaks of new entries while no burst is on, and of nobody when nobody stands out', () => {
+    const said = describeAlert({ ...parts, name: 'usage', culprits: [culprit] });
+    expect(said).toMatch(/, growing 2,310\/s: full in .*\. 83 % of the new entries are tcp to 10\.0\.0\.5:6379\.$/);
+    expect(describeAlert({ ...parts, name: 'usage' })).toMatch(/81 s\)\.$/);
+  });
+
+  it('does not call a table that shrinks growing', () => {
+    expect(describeAlert({ ...parts, name: 'usage', growthPerSecond: -5 })).not.toContain('growing');
+    expect(describeAlert({ ...parts, name: 'burst', growthPerSecond: -5, burst })).toContain(
+      '(41 %), in a burst since 14:02:07 (4.1 times the usual rate): full',
+    );
+  });
+
+  it('counts the damage that was done, and only that', () => {
+    const said = describeAlert({ ...parts, name: 'dropping', kernel: { ...kernel, drop: 1200, insert_failed: 3 } });
+    expect(said).toContain('and losing connections: 1,200 packets dropped, 3 inserts failed, growing');
+    expect(said).not.toContain('evicted');
+  });
+
+  it('says how many events are lost and what stays exact', () => {
+    expect(describeAlert({ ...parts, name: 'loss', lost: 51_000 })).toBe(
+      'events are being lost (51,000 so far): totals stay exact, details are sampled.',
+    );
+  });
+
+  it('says what is over and how things are now', () => {
+    const forecast = { verdict: 'plateaus', plateau_ratio: 0.31 } as const;
+    const said = describeAlert({ ...parts, name: 'burst', phase: 'resolved', growthPerSecond: 0, forecast });
+    expect(said).toBe('resolved burst: 107,310 of 262,144 entries (41 %), +0/s, settles at 31 %');
+  });
+});
