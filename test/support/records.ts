@@ -1,6 +1,6 @@
 /** Records of a source kept beyond their lease, and a synthetic source that needs no kernel. */
 import { createBatch, type EventBatch, PRESENT } from '../../src/model/batch.js';
-import type { BatchSource, HostFacts, SourceRecord } from '../../src/model/record.js';
+import type { BatchSource, HostFacts, LossTotals, SourceRecord } from '../../src/model/record.js';
 
 /** A copy of a batch that outlives its lease. */
 function copyBatch(batch: EventBatch): EventBatch {
@@ -16,15 +16,25 @@ export function copyRecord(record: SourceRecord): SourceRecord {
   return record.type === 'batch' || record.type === 'entries' ? { ...record, batch: copyBatch(record.batch) } : record;
 }
 
-/** A source that gives these records again, each batch in a buffer that is overwritten afterwards. */
+const NO_LOSS: LossTotals = { lostNew: 0, lostDestroy: 0, malformed: 0, unknownLosses: 0 };
+
+/**
+ * A source that gives these records again, each batch in a buffer that is overwritten afterwards. When the signal aborts, a last
+ * tick and a `close` follow the record that was just given.
+ */
 export function replaySource(records: readonly SourceRecord[]): BatchSource {
   return (observer, signal) => {
     queueMicrotask(() => {
+      let loss = NO_LOSS;
       for (const record of records) {
-        if (signal.aborted) break;
         const leased = copyRecord(record);
         observer.next(leased);
         if ('batch' in leased) new Uint8Array(leased.batch.buffer).fill(0xa5);
+        if (record.type === 'tick') loss = record.loss;
+        if (!signal.aborted || record.type === 'close') continue;
+        observer.next({ type: 'tick', at: record.at, loss });
+        observer.next({ type: 'close', at: record.at, reason: String(signal.reason) });
+        break;
       }
       observer.complete();
     });
