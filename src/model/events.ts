@@ -18,7 +18,7 @@ const timestamp = v.pipe(v.string(), v.isoTimestamp(), describe('ISO 8601, UTC, 
 
 const head = {
   time: timestamp,
-  level: v.picklist(['info', 'warn', 'error']),
+  level: v.pipe(v.picklist(['info', 'warn', 'error']), describe('How much it wants to be read')),
   host: v.pipe(v.string(), describe('Name of the host')),
   v: v.pipe(v.literal(EVENTS_VERSION), describe('Version of this contract')),
   msg: v.pipe(v.string(), v.minLength(1), describe('One sentence for a person')),
@@ -27,12 +27,12 @@ const head = {
 
 const endpoint = v.object({
   ip: v.pipe(v.string(), describe('IPv4 or IPv6 address')),
-  port: v.optional(v.pipe(count, v.maxValue(65_535))),
+  port: v.optional(v.pipe(count, v.maxValue(65_535), describe('Absent for protocols without ports'))),
 });
 
 const network = v.object({
   transport: v.pipe(v.string(), describe('tcp, udp, icmp, ipv6-icmp, sctp, dccp, gre, udplite or the IANA number')),
-  type: v.optional(v.picklist(['ipv4', 'ipv6'])),
+  type: v.optional(v.pipe(v.picklist(['ipv4', 'ipv6']), describe('Network layer'))),
 });
 
 const table = v.object({
@@ -49,10 +49,10 @@ const rate = v.object({
   new_per_second: v.pipe(nonNegative, describe('NEW events over the last 10 s, lost ones included')),
   destroy_per_second: v.pipe(nonNegative, describe('DESTROY events over the last 10 s, lost ones included')),
   net_per_second: v.pipe(v.number(), describe('new_per_second - destroy_per_second')),
-  new_per_second_1s: nonNegative,
-  destroy_per_second_1s: nonNegative,
-  new_per_second_1m: nonNegative,
-  destroy_per_second_1m: nonNegative,
+  new_per_second_1s: v.pipe(nonNegative, describe('The same over the last second')),
+  destroy_per_second_1s: v.pipe(nonNegative, describe('The same over the last second')),
+  new_per_second_1m: v.pipe(nonNegative, describe('The same over the last minute')),
+  destroy_per_second_1m: v.pipe(nonNegative, describe('The same over the last minute')),
   baseline_per_second: v.optional(v.pipe(nonNegative, describe('Usual rate of NEW events, absent until learned'))),
 });
 
@@ -67,14 +67,17 @@ const totals = v.object({
 const kernelCounters = v.object({
   drop: v.pipe(count, describe('Packets dropped because the table was full')),
   early_drop: v.pipe(count, describe('Entries evicted to make room')),
-  insert_failed: count,
-  chain_toolong: count,
-  clash_resolve: count,
-  invalid: count,
-  error: count,
+  insert_failed: v.pipe(count, describe('Entries that could not be inserted, mostly because another packet was first')),
+  chain_toolong: v.pipe(count, describe('Entries refused because their hash chain was too long')),
+  clash_resolve: v.pipe(count, describe('Races between two packets of one flow that were resolved')),
+  invalid: v.pipe(count, describe('Packets that fit no entry')),
+  error: v.pipe(count, describe('Packets whose tracking failed, such as malformed ICMP')),
 });
 
-const verdict = v.picklist(['fills', 'plateaus', 'drains', 'unknown']);
+const verdict = v.pipe(
+  v.picklist(['fills', 'plateaus', 'drains', 'unknown']),
+  describe('Where the table is going at the present rate; unknown: withheld, see reason'),
+);
 
 const forecast = v.object({
   verdict,
@@ -85,39 +88,41 @@ const forecast = v.object({
   seconds_to_drop: v.optional(v.pipe(nonNegative, describe('Time until no entry can be evicted either'))),
   plateau_count: v.optional(v.pipe(count, describe('Where the count settles if the rates stay'))),
   plateau_ratio: v.optional(v.pipe(nonNegative, describe('plateau_count / max'))),
-  probability_full_10m: v.optional(ratio),
+  probability_full_10m: v.optional(v.pipe(ratio, describe('Probability that it is full within 10 minutes'))),
 });
 
 const top = v.object({
   network,
   destination: endpoint,
-  new_per_second: nonNegative,
+  new_per_second: v.pipe(nonNegative, describe('New entries, recent ones weigh more (time constant 10 s)')),
   share_ratio: v.pipe(ratio, describe('Share of all new entries')),
   error_ratio: v.optional(v.pipe(ratio, describe('By how much new_per_second may be too high'))),
 });
 
 const degraded = v.object({
   code: v.pipe(v.string(), describe('Stable code, see docs/errors.md')),
-  text: v.string(),
+  text: v.pipe(v.string(), describe('What it means for the numbers')),
   remedy: v.pipe(v.string(), describe('A command')),
 });
 
 const start = v.object({
   type: v.literal('start'),
   ...head,
-  version: v.string(),
+  version: v.pipe(v.string(), describe('Version of ctwatch')),
   kernel: v.pipe(v.string(), describe('Kernel release')),
-  capabilities: v.array(v.string()),
+  capabilities: v.pipe(v.array(v.string()), describe('Effective capabilities that matter here')),
   sysctls: v.object({
-    nf_conntrack_buckets: v.optional(count),
-    nf_conntrack_events: v.optional(count),
-    nf_conntrack_acct: v.optional(count),
-    nf_conntrack_timestamp: v.optional(count),
+    nf_conntrack_buckets: v.optional(v.pipe(count, describe('Size of the hash table'))),
+    nf_conntrack_events: v.optional(
+      v.pipe(count, describe('0 none, 1 always, 2 only for entries born while somebody listens')),
+    ),
+    nf_conntrack_acct: v.optional(v.pipe(count, describe('1: flows have packets and bytes'))),
+    nf_conntrack_timestamp: v.optional(v.pipe(count, describe('1: flows have the time of their start and end'))),
   }),
   receive_buffer_bytes: v.pipe(count, describe('Granted to each of the two event sockets')),
   receive_buffer_events: v.pipe(count, describe('Events that fit into one of them')),
   table,
-  degraded: v.array(degraded),
+  degraded: v.pipe(v.array(degraded), describe('What this host does not allow, so what cannot be said')),
 });
 
 const sample = v.object({
@@ -128,30 +133,30 @@ const sample = v.object({
   totals,
   kernel: v.pipe(kernelCounters, describe('Increase since the sample before')),
   forecast,
-  top: v.array(top),
+  top: v.pipe(v.array(top), describe('Destinations with the most new entries, most first')),
 });
 
 const burst = v.object({
   type: v.literal('burst'),
   ...head,
-  phase: v.picklist(['start', 'end']),
-  onset: timestamp,
-  rate_per_second: nonNegative,
-  baseline_per_second: nonNegative,
-  ratio: nonNegative,
+  phase: v.pipe(v.picklist(['start', 'end']), describe('It began, or it is over')),
+  onset: v.pipe(timestamp, describe('When the burst began, ISO 8601, UTC')),
+  rate_per_second: v.pipe(nonNegative, describe('New entries since the onset; at the end over the last seconds')),
+  baseline_per_second: v.pipe(nonNegative, describe('The usual rate before it')),
+  ratio: v.pipe(nonNegative, describe('Rate, at the end peak, over baseline')),
   false_alarms_per_year: v.optional(v.pipe(nonNegative, describe('Expected at this significance'))),
-  peak_per_second: v.optional(nonNegative),
-  duration_seconds: v.optional(nonNegative),
-  entries_added: v.optional(count),
-  top: v.optional(v.array(top)),
+  peak_per_second: v.optional(v.pipe(nonNegative, describe('At the end: largest mean over a second'))),
+  duration_seconds: v.optional(v.pipe(nonNegative, describe('At the end: from the onset'))),
+  entries_added: v.optional(v.pipe(count, describe('At the end: new entries beyond the usual number'))),
+  top: v.optional(v.pipe(v.array(top), describe('The destination that grew most'))),
 });
 
 const culprit = v.object({
   network,
   destination: endpoint,
-  new_per_second: nonNegative,
-  share_ratio: ratio,
-  error_ratio: v.optional(ratio),
+  new_per_second: v.pipe(nonNegative, describe('New entries, recent ones weigh more (time constant 10 s)')),
+  share_ratio: v.pipe(ratio, describe('Share of all new entries; during a burst, of their growth')),
+  error_ratio: v.optional(v.pipe(ratio, describe('By how much new_per_second may be too high'))),
 });
 
 /** The conditions that can alert. */
@@ -160,86 +165,107 @@ export const ALERT_NAMES = ['time_to_full', 'usage', 'burst', 'dropping', 'loss'
 const alert = v.object({
   type: v.literal('alert'),
   ...head,
-  name: v.picklist(ALERT_NAMES),
-  phase: v.picklist(['firing', 'resolved']),
-  severity: v.picklist(['warning', 'critical']),
+  name: v.pipe(v.picklist(ALERT_NAMES), describe('The condition')),
+  phase: v.pipe(v.picklist(['firing', 'resolved']), describe('firing again: its severity changed')),
+  severity: v.pipe(v.picklist(['warning', 'critical']), describe('When resolved: the one that ended')),
   key: v.pipe(v.string(), describe('Stable, for de-duplication')),
-  since: timestamp,
+  since: v.pipe(timestamp, describe('When the condition began to hold, ISO 8601, UTC')),
   table,
   rate,
   forecast,
-  kernel: v.optional(v.pipe(kernelCounters, describe('Increase while the condition held'))),
-  totals: v.optional(totals),
-  culprits: v.array(culprit),
-  advice: v.array(v.object({ text: v.string() })),
+  kernel: v.optional(v.pipe(kernelCounters, describe('Increase while it fires; only with the alert dropping'))),
+  totals: v.optional(v.pipe(totals, describe('Only with the alert loss'))),
+  culprits: v.pipe(v.array(culprit), describe('Destinations with at least a tenth of the share, most first')),
+  advice: v.pipe(
+    v.array(v.object({ text: v.pipe(v.string(), describe('One sentence')) })),
+    describe('What would help'),
+  ),
 });
 
 const flow = v.object({
   type: v.literal('flow'),
   ...head,
-  action: v.picklist(['new', 'destroy']),
+  action: v.pipe(v.picklist(['new', 'destroy']), describe('The entry was made or has left the table')),
   network,
-  source: endpoint,
-  destination: endpoint,
-  reply: v.optional(v.object({ source: endpoint, destination: endpoint })),
-  icmp: v.optional(v.object({ type: count, code: count, id: count })),
-  nat: v.optional(v.picklist(['source', 'destination', 'both'])),
+  source: v.pipe(endpoint, describe('Who opened it (original direction)')),
+  destination: v.pipe(endpoint, describe('Where it was addressed (original direction)')),
+  reply: v.optional(
+    v.pipe(v.object({ source: endpoint, destination: endpoint }), describe('The reply direction, NAT applied')),
+  ),
+  icmp: v.optional(
+    v.object({
+      type: v.pipe(count, describe('ICMP or ICMPv6 type')),
+      code: v.pipe(count, describe('ICMP or ICMPv6 code')),
+      id: v.pipe(count, describe('Echo identifier')),
+    }),
+  ),
+  nat: v.optional(v.pipe(v.picklist(['source', 'destination', 'both']), describe('What NAT changed'))),
   conntrack: v.object({
-    id: v.optional(count),
-    zone: count,
-    mark: count,
-    status: v.optional(count),
-    timeout_seconds: v.optional(count),
-    tcp_state: v.optional(v.string()),
+    id: v.optional(v.pipe(count, describe('A hash: stable while the entry lives, not unique'))),
+    zone: v.pipe(count, describe('Conntrack zone')),
+    mark: v.pipe(count, describe('Conntrack mark')),
+    status: v.optional(v.pipe(count, describe('IPS_* bits of nf_conntrack_common.h'))),
+    timeout_seconds: v.optional(v.pipe(count, describe('Time left'))),
+    tcp_state: v.optional(v.pipe(v.string(), describe('Last TCP state, by the name of the kernel'))),
     portid: v.optional(v.pipe(count, describe('Netlink port of the process that changed it'))),
-    related: v.optional(v.boolean()),
+    related: v.optional(v.pipe(v.boolean(), describe('It was expected by another flow'))),
   }),
-  started: v.optional(timestamp),
+  started: v.optional(v.pipe(timestamp, describe('When it was made, ISO 8601, UTC; needs nf_conntrack_timestamp=1'))),
   ended: v.optional(v.pipe(v.picklist(['expired', 'deleted', 'evicted']), describe('How the entry left the table'))),
-  duration_seconds: v.optional(nonNegative),
-  bytes: v.optional(v.object({ original: nonNegative, reply: nonNegative })),
-  packets: v.optional(v.object({ original: nonNegative, reply: nonNegative })),
+  duration_seconds: v.optional(v.pipe(nonNegative, describe('How long it lived; needs nf_conntrack_timestamp=1'))),
+  bytes: v.optional(
+    v.pipe(
+      v.object({ original: nonNegative, reply: nonNegative }),
+      describe('By direction; needs nf_conntrack_acct=1'),
+    ),
+  ),
+  packets: v.optional(
+    v.pipe(
+      v.object({ original: nonNegative, reply: nonNegative }),
+      describe('By direction; needs nf_conntrack_acct=1'),
+    ),
+  ),
 });
 
 const loss = v.object({
   type: v.literal('loss'),
   ...head,
-  phase: v.picklist(['start', 'end']),
+  phase: v.pipe(v.picklist(['start', 'end']), describe('It began, or it is over')),
   cause: v.pipe(
     v.picklist(['receive_buffer', 'malformed', 'unknown', 'output']),
     describe('receive_buffer: the kernel dropped events; output: the reader of this stream was too slow'),
   ),
-  lost_new: v.optional(count),
-  lost_destroy: v.optional(count),
-  malformed: v.optional(count),
-  unknown_losses: v.optional(count),
+  lost_new: v.optional(v.pipe(count, describe('NEW events since it began, exact'))),
+  lost_destroy: v.optional(v.pipe(count, describe('DESTROY events since it began, exact'))),
+  malformed: v.optional(v.pipe(count, describe('Messages that could not be used since it began'))),
+  unknown_losses: v.optional(v.pipe(count, describe('Losses since it began whose size the kernel did not tell'))),
   lost_lines: v.optional(v.pipe(count, describe('Lines of this stream that were dropped'))),
   lost_flow_lines: v.optional(v.pipe(count, describe('Of them, lines of type flow'))),
-  less_certain: v.array(v.string()),
+  less_certain: v.pipe(v.array(v.string()), describe('Fields that are less certain')),
 });
 
 const notice = v.object({
   type: v.literal('notice'),
   ...head,
   code: v.pipe(v.string(), describe('Stable code, see docs/errors.md')),
-  text: v.string(),
+  text: v.pipe(v.string(), describe('What it means for the numbers')),
   remedy: v.pipe(v.string(), describe('A command')),
 });
 
 const stop = v.object({
   type: v.literal('stop'),
   ...head,
-  reason: v.string(),
+  reason: v.pipe(v.string(), describe('The signal, or what ended it')),
   error: v.optional(
     v.object({
-      code: v.picklist(ERROR_CODES),
-      operation: v.string(),
-      errno: v.optional(v.string()),
-      remedy: v.string(),
+      code: v.pipe(v.picklist(ERROR_CODES), describe('See docs/errors.md')),
+      operation: v.pipe(v.string(), describe('What was being done')),
+      errno: v.optional(v.pipe(v.string(), describe('Of the system call, by name'))),
+      remedy: v.pipe(v.string(), describe('A command, or what to change')),
     }),
   ),
   totals,
-  uptime_seconds: nonNegative,
+  uptime_seconds: v.pipe(nonNegative, describe('Since the start line')),
 });
 
 /** Every line type by its `type`. */

@@ -12,6 +12,7 @@ const positive = (text: string) =>
     v.check((n) => n > 0, text),
   );
 const ratio = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+const describe = v.description;
 
 /** A duration in seconds: a number of seconds, or a text such as `500ms`, `10s`, `5m`, `2h`. */
 export const durationSeconds = v.pipe(
@@ -44,42 +45,72 @@ const entries = v.pipe(
 
 /** A threshold to raise and a lower (or higher) one to clear, with how long each must hold. */
 const usageThresholds = v.strictObject({
-  warning_ratio: v.optional(ratio, 0.8),
-  critical_ratio: v.optional(ratio, 0.9),
-  /** Cleared this far below the threshold it was raised at. */
-  clear_margin_ratio: v.optional(ratio, 0.05),
-  hold_seconds: v.optional(durationSeconds, 3),
-  clear_hold_seconds: v.optional(durationSeconds, 30),
+  warning_ratio: v.optional(v.pipe(ratio, describe('count / max from which it is a warning')), 0.8),
+  critical_ratio: v.optional(v.pipe(ratio, describe('count / max from which it is critical')), 0.9),
+  clear_margin_ratio: v.optional(
+    v.pipe(ratio, describe('Cleared this far below the threshold it was raised at')),
+    0.05,
+  ),
+  hold_seconds: v.optional(v.pipe(durationSeconds, describe('How long it must hold to be raised')), 3),
+  clear_hold_seconds: v.optional(v.pipe(durationSeconds, describe('How long it must be over to be cleared')), 30),
 });
 
 const timeToFullThresholds = v.strictObject({
-  warning_seconds: v.optional(durationSeconds, 600),
-  critical_seconds: v.optional(durationSeconds, 120),
-  /** Cleared when the time to full is this many times the threshold it was raised at, or none is seen. */
-  clear_factor: v.optional(v.pipe(v.number(), v.minValue(1)), 1.5),
-  hold_seconds: v.optional(durationSeconds, 2),
-  clear_hold_seconds: v.optional(durationSeconds, 15),
+  warning_seconds: v.optional(v.pipe(durationSeconds, describe('Time to full from which it is a warning')), 600),
+  critical_seconds: v.optional(v.pipe(durationSeconds, describe('Time to full from which it is critical')), 120),
+  clear_factor: v.optional(
+    v.pipe(
+      v.number(),
+      v.minValue(1),
+      describe('Cleared at this many times the threshold it was raised at, or at no forecast of it'),
+    ),
+    1.5,
+  ),
+  hold_seconds: v.optional(v.pipe(durationSeconds, describe('How long it must hold to be raised')), 2),
+  clear_hold_seconds: v.optional(v.pipe(durationSeconds, describe('How long it must be over to be cleared')), 15),
 });
 
+/** For a condition that is true or not. */
+const clearHold = v.pipe(durationSeconds, describe('How long it must be over to be cleared'));
+
 export const settingsSchema = v.strictObject({
-  /** Seconds between two samples; 1 s while an alert fires. */
-  interval: v.optional(durationSeconds, 10),
-  /** What if nf_conntrack_max were this. */
-  assume_max: v.optional(entries),
-  /** Name under /run/netns of the namespace to watch. */
-  netns: v.optional(v.pipe(v.string(), v.regex(/^[^/\0]{1,255}$/, 'a name as `ip netns list` shows it is expected'))),
-  /** One line per NEW and DESTROY. */
-  flows: v.optional(v.boolean(), false),
-  /** Receive buffer asked for each of the two event sockets. */
+  interval: v.optional(v.pipe(durationSeconds, describe('Time between two samples; 1 s while an alert fires')), 10),
+  assume_max: v.optional(v.pipe(entries, describe('What if nf_conntrack_max were this'))),
+  netns: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^[^/\0]{1,255}$/, 'a name as `ip netns list` shows it is expected'),
+      describe('Name under /run/netns of the namespace to watch'),
+    ),
+  ),
+  flows: v.optional(v.pipe(v.boolean(), describe('One line per NEW and DESTROY')), false),
   receive_buffer_bytes: v.optional(
-    v.pipe(v.number(), v.integer(), v.minValue(4096), v.maxValue(2 ** 30)),
+    v.pipe(
+      v.number(),
+      v.integer(),
+      v.minValue(4096),
+      v.maxValue(2 ** 30),
+      describe('Receive buffer asked for each of the two event sockets; the kernel doubles it'),
+    ),
     RECV_BUFFER_BYTES,
   ),
   burst: v.optional(
     v.strictObject({
-      ratio: v.optional(v.pipe(v.number(), v.minValue(1.5), v.maxValue(1000)), 4),
-      min_rate_per_second: v.optional(positive('a rate above 0 is expected'), 20),
-      false_alarms_per_year: v.optional(positive('a rate above 0 is expected'), 1),
+      ratio: v.optional(
+        v.pipe(v.number(), v.minValue(1.5), v.maxValue(1000), describe('How many times the usual rate is a burst')),
+        4,
+      ),
+      min_rate_per_second: v.optional(
+        v.pipe(
+          positive('a rate above 0 is expected'),
+          describe('New entries per second below which nothing is a burst'),
+        ),
+        20,
+      ),
+      false_alarms_per_year: v.optional(
+        v.pipe(positive('a rate above 0 is expected'), describe('Bursts a year that chance alone may seem to cause')),
+        1,
+      ),
     }),
     {},
   ),
@@ -87,12 +118,18 @@ export const settingsSchema = v.strictObject({
     v.strictObject({
       time_to_full: v.optional(timeToFullThresholds, {}),
       usage: v.optional(usageThresholds, {}),
-      dropping: v.optional(v.strictObject({ clear_hold_seconds: v.optional(durationSeconds, 60) }), {}),
+      dropping: v.optional(v.strictObject({ clear_hold_seconds: v.optional(clearHold, 60) }), {}),
       loss: v.optional(
-        v.strictObject({ critical_ratio: v.optional(ratio, 0.1), clear_hold_seconds: v.optional(durationSeconds, 30) }),
+        v.strictObject({
+          critical_ratio: v.optional(
+            v.pipe(ratio, describe('Lost share of the events from which it is critical')),
+            0.1,
+          ),
+          clear_hold_seconds: v.optional(clearHold, 30),
+        }),
         {},
       ),
-      burst: v.optional(v.strictObject({ clear_hold_seconds: v.optional(durationSeconds, 5) }), {}),
+      burst: v.optional(v.strictObject({ clear_hold_seconds: v.optional(clearHold, 5) }), {}),
     }),
     {},
   ),
