@@ -17,6 +17,7 @@ await build({
   format: 'esm',
   target: 'node20',
   minifySyntax: true,
+  minifyWhitespace: true,
   define: { CTWATCH_VERSION: JSON.stringify(version) },
   // pino is CommonJS and asks for built-in modules with require.
   banner: {

@@ -3,6 +3,7 @@
  *
  * Adaptive polling: idle, it waits until a socket is readable; after the first event it drains every `DRAIN_INTERVAL_MS`
  * until `EMPTY_DRAINS_BEFORE_IDLE` drains come back empty. A wake-up per event costs twice the CPU of a timed drain.
+ * Ticks come four times a second, once a second while idle.
  * One batch is enough: it is leased to the subscribers while `next` runs and filled again afterwards.
  * Requests that take the kernel's ctnetlink mutex run on libuv workers; a late answer leaves its tick without a reading.
  */
@@ -16,6 +17,7 @@ import {
   BATCHES_PER_TURN,
   DRAIN_INTERVAL_MS,
   EMPTY_DRAINS_BEFORE_IDLE,
+  IDLE_TICK_SECONDS,
   KERNEL_COUNTERS_SECONDS,
   TABLE_STATS_SECONDS,
   TICK_SECONDS,
@@ -73,7 +75,7 @@ class LiveReader {
   #closed = false;
   #table: Reading<TableStats> | undefined;
   #counters: Reading<KernelCounters> | undefined;
-  #netnsInode: number | undefined;
+  #netns: Reading<void> | undefined;
 
   constructor(options: LiveSourceOptions, observer: SourceObserver, signal: AbortSignal) {
     this.#options = options;
@@ -89,7 +91,7 @@ class LiveReader {
       this.#socket = socket;
       this.#table = new Reading(TABLE_STATS_SECONDS, () => socket.tableStats());
       this.#counters = new Reading(KERNEL_COUNTERS_SECONDS, () => socket.cpuStats());
-      if (this.#options.netns !== undefined) this.#netnsInode = (await stat(netnsPath(this.#options.netns))).ino;
+      if (this.#options.netns !== undefined) this.#netns = await watchNetns(this.#options.netns);
       const host = await this.#readHost(socket);
       this.#observer.next({ type: 'open', at: readClocks(), host });
     } catch (error) {
@@ -103,7 +105,7 @@ class LiveReader {
   async #read(socket: ConntrackSocket): Promise<void> {
     if (this.#signal.aborted) return this.#stop();
     this.#signal.addEventListener('abort', this.#onAbort, { once: true });
-    socket.onReadable(() => this.#guard(() => this.#turn()));
+    socket.onReadable(() => this.#guard(() => this.#wake()));
     this.#guard(() => this.#turn());
     this.#guard(() => this.#tick());
     try {
@@ -146,7 +148,8 @@ class LiveReader {
   }
 
   async #readHost(socket: ConntrackSocket): Promise<HostFacts> {
-    const [table, timeouts] = await Promise.all([socket.tableStats(), readTimeouts(socket)]);
+    const requests = [socket.tableStats(), socket.cpuStats(), readTimeouts(socket)] as const;
+    const [table, counters, timeouts] = await Promise.all(requests);
     return {
       hostname: hostname(),
       kernelRelease: release(),
@@ -155,6 +158,7 @@ class LiveReader {
       sysctls: socket.info.sysctls,
       timeouts,
       table,
+      counters,
       recvBufferBytes: socket.info.recvBufferBytes,
       recvBufferForced: socket.info.recvBufferForced,
     };
@@ -204,18 +208,32 @@ class LiveReader {
     if (this.#options.poisonReleased === true) new Uint8Array(batch.buffer).fill(0xa5);
   }
 
+  /** The first event after a quiet time: a tick ends that time, so that the event falls into a short one. */
+  #wake(): void {
+    if (this.#closed) return;
+    this.#idle = false;
+    this.#beat();
+    this.#turn();
+  }
+
   #tick(): void {
     if (this.#closed) return;
-    this.#tickTimer = setTimeout(() => this.#guard(() => this.#tick()), TICK_SECONDS * 1000);
     // While idle nothing can be queued: the poll would have fired.
     if (!this.#idle) this.#drain();
+    this.#beat();
+  }
+
+  #beat(): void {
+    clearTimeout(this.#tickTimer);
+    const seconds = this.#idle ? IDLE_TICK_SECONDS : TICK_SECONDS;
+    this.#tickTimer = setTimeout(() => this.#guard(() => this.#tick()), seconds * 1000);
     const at = readClocks();
     this.#emitTick(at);
     if (this.#closed) return;
     const fail = (error: unknown) => this.#end(error);
     this.#table?.ask(at.monotonicSeconds, fail);
     this.#counters?.ask(at.monotonicSeconds, fail);
-    if (this.#options.netns !== undefined) void this.#checkNetns(this.#options.netns);
+    this.#netns?.ask(at.monotonicSeconds, fail);
   }
 
   #emitTick(at: Instant): void {
@@ -233,16 +251,6 @@ class LiveReader {
       ...(table !== undefined && { table }),
       ...(counters !== undefined && { counters }),
     });
-  }
-
-  /** Our sockets keep a deleted namespace alive and silent: only its name tells. */
-  async #checkNetns(netns: string): Promise<void> {
-    const inode = await stat(netnsPath(netns)).then(
-      (stats) => stats.ino,
-      () => undefined,
-    );
-    if (inode !== this.#netnsInode)
-      this.#end(new CtwatchError({ code: 'ERR_NETNS_GONE', operation: `watch ${netns}` }));
   }
 
   /** The socket failed, or an observer threw: either ends the source. */
@@ -295,6 +303,15 @@ class Reading<T> {
         this.#pending = false;
       });
   }
+}
+
+/** Our sockets keep a deleted namespace alive and silent: only its name tells. */
+async function watchNetns(name: string): Promise<Reading<void>> {
+  const { ino: inode } = await stat(netnsPath(name));
+  return new Reading(TABLE_STATS_SECONDS, async () => {
+    const now = await stat(netnsPath(name)).catch(() => undefined);
+    if (now?.ino !== inode) throw new CtwatchError({ code: 'ERR_NETNS_GONE', operation: `watch ${name}` });
+  });
 }
 
 async function readTimeouts(socket: ConntrackSocket): Promise<ProtocolTimeouts> {

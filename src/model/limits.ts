@@ -1,16 +1,19 @@
 /** Every bound of the program with its reason. Beyond one there is a counter and an event, never silence or growth. */
 
-/** Beat of the pipeline, seconds: a 4x burst at 100/s is visible after one beat, four beats a second cost nothing. */
+/** Beat of the pipeline while events come, seconds: a 4x burst at 100/s is visible after one beat, four beats a second cost nothing. */
 export const TICK_SECONDS = 0.25;
+
+/** Beat while no event comes, seconds: nothing can start, and an idle host is not to be woken. */
+export const IDLE_TICK_SECONDS = 1;
+
+/** Age of a forecast above which it is made anew although nothing has happened, seconds. */
+export const FORECAST_REUSE_SECONDS = 10;
 
 /** How often the table is asked for count and max, seconds (3-5 us of kernel time an answer). */
 export const TABLE_STATS_SECONDS = 1;
 
 /** How often the per-CPU counters are asked for, seconds: they only tell damage already done. */
 export const KERNEL_COUNTERS_SECONDS = 1;
-
-/** How long a request may wait before its answer counts as stale, ms: a foreign flush of 250,000 entries took 325 ms. */
-export const REQUEST_TIMEOUT_MS = 2000;
 
 /** Default receive buffer of each event socket, bytes asked for; the kernel doubles it: 52,428 events of 1,280 bytes. */
 export const RECV_BUFFER_BYTES = 32 * 1024 * 1024;

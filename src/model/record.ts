@@ -92,6 +92,8 @@ export interface HostFacts {
   readonly timeouts: ProtocolTimeouts;
   /** The table when the sockets had joined their groups: entries that may never send a DESTROY. */
   readonly table: TableStats;
+  /** The per-CPU counters at the same time. */
+  readonly counters: KernelCounters;
   /** Receive buffer granted to each event socket, bytes. */
   readonly recvBufferBytes: number;
   /** The buffer could be forced above net.core.rmem_max. */

@@ -51,11 +51,12 @@ export function readFlow(
     conntrack: readConntrack(columns, row, present),
   };
   if ((present & PRESENT.replyTuple) !== 0) {
+    const hasReplyPorts = (present & PRESENT.replyPorts) !== 0 && !icmp;
     flow.reply = {
-      source: readEndpoint(family, columns.replySource, columns.replySourcePort, row, hasPorts),
-      destination: readEndpoint(family, columns.replyDestination, columns.replyDestinationPort, row, hasPorts),
+      source: readEndpoint(family, columns.replySource, columns.replySourcePort, row, hasReplyPorts),
+      destination: readEndpoint(family, columns.replyDestination, columns.replyDestinationPort, row, hasReplyPorts),
     };
-    const nat = readNat(columns, row, hasPorts);
+    const nat = readNat(columns, row, hasPorts && hasReplyPorts);
     if (nat !== undefined) flow.nat = nat;
   }
   if (icmp && (present & PRESENT.originalPorts) !== 0) flow.icmp = readIcmp(columns, row);

@@ -18,8 +18,16 @@ import { type Talker, Talkers } from '../analysis/talkers.js';
 import { wrappedIncrease } from '../analysis/wrap.js';
 import { type EventBatch, PRESENT } from '../model/batch.js';
 import type { CtwatchError } from '../model/errors.js';
-import { TABLE_STALE_SECONDS, TALKERS_MARK_SECONDS, TOP_LISTED } from '../model/limits.js';
-import type { HostFacts, Instant, KernelCounters, LossTotals, SourceRecord, TickRecord } from '../model/record.js';
+import { FORECAST_REUSE_SECONDS, TABLE_STALE_SECONDS, TALKERS_MARK_SECONDS, TOP_LISTED } from '../model/limits.js';
+import type {
+  HostFacts,
+  Instant,
+  KernelCounters,
+  LossTotals,
+  SourceRecord,
+  TableStats,
+  TickRecord,
+} from '../model/record.js';
 import type { Settings } from '../model/settings.js';
 
 /** Events since the source opened. All only grow. */
@@ -115,7 +123,9 @@ class Watch {
   #tableReadAt: number;
   #markedAt = Number.NEGATIVE_INFINITY;
   #max: number | undefined;
-  #counters: KernelCounters | undefined;
+  #counters: KernelCounters;
+  #forecastAt = Number.NEGATIVE_INFINITY;
+  #forecastEvents = 0;
   #forecast: Forecast = { verdict: 'unknown', reason: 'learning' };
 
   constructor(host: HostFacts, at: Instant, settings: Settings) {
@@ -124,17 +134,18 @@ class Watch {
     this.#openedAt = at.monotonicSeconds;
     this.#tickedAt = at.monotonicSeconds;
     this.#tableReadAt = at.monotonicSeconds;
-    this.#max = settings.assume_max ?? host.table.max;
     this.#lifetimes = new Lifetimes(host.timeouts);
     this.#burst = new BurstDetector({
       ratio: settings.burst.ratio,
       minRatePerSecond: settings.burst.min_rate_per_second,
       falseAlarmsPerYear: settings.burst.false_alarms_per_year,
     });
+    this.#counters = host.counters;
     this.#table = new TableModel({
       initialCount: host.table.count,
       ...(host.sysctls.buckets !== undefined && { buckets: host.sysctls.buckets }),
     });
+    this.#observeTable(at.monotonicSeconds, 0, host.table);
   }
 
   observe(record: Exclude<SourceRecord, { type: 'open' }>): Observation | undefined {
@@ -189,20 +200,7 @@ class Watch {
     this.#talkers.advance(seconds);
     this.#lifetimes.advance(atSeconds, seconds, newEvents);
     const burstTransition = this.#burst.observe(atSeconds, seconds, newEvents);
-    if (table !== undefined) {
-      this.#tableReadAt = atSeconds;
-      this.#max = this.#settings.assume_max ?? table.max;
-    }
-    this.#table.observe({
-      atSeconds,
-      seconds,
-      newEvents,
-      destroyEvents,
-      expiredDestroyEvents: this.#expiredDestroyEvents,
-      reapedNow: this.#reaped,
-      ...(table !== undefined && { count: table.count }),
-      ...(this.#max !== undefined && { max: this.#max }),
-    });
+    this.#observeTable(atSeconds, seconds, table, newEvents, destroyEvents);
     const kernel = this.#readCounters(counters);
     this.#tickedAt = atSeconds;
     this.#loss = loss;
@@ -230,6 +228,20 @@ class Watch {
     };
   }
 
+  #observeTable(atSeconds: number, seconds: number, table?: TableStats, newEvents = 0, destroyEvents = 0): void {
+    if (table !== undefined) {
+      this.#tableReadAt = atSeconds;
+      this.#max = this.#settings.assume_max ?? table.max;
+    }
+    this.#table.observe({
+      ...{ atSeconds, seconds, newEvents, destroyEvents },
+      expiredDestroyEvents: this.#expiredDestroyEvents,
+      reapedNow: this.#reaped,
+      ...(table !== undefined && { count: table.count }),
+      ...(this.#max !== undefined && { max: this.#max }),
+    });
+  }
+
   /** The models' views; the forecast is made anew with each reading of the table. */
   #judge(atSeconds: number, tableRead: boolean): Pick<TickObservation, 'table' | 'rates' | 'burst' | 'forecast'> {
     const rates = this.#rates.snapshot();
@@ -238,8 +250,17 @@ class Watch {
     const snapshot = this.#table.snapshot();
     const table: TableSnapshot = stale ? { blind: snapshot.blind } : snapshot;
     if (stale) this.#forecast = { verdict: 'unknown', reason: 'no_table' };
-    else if (tableRead) this.#forecast = this.#predict(atSeconds, table, burst);
+    else if (tableRead && this.#forecastDue(atSeconds)) this.#forecast = this.#predict(atSeconds, table, burst);
     return { table, rates, burst, forecast: this.#forecast };
+  }
+
+  /** Nothing new came and the forecast is not old: a quiet host costs nothing. */
+  #forecastDue(atSeconds: number): boolean {
+    const events = this.#totals.newEvents + this.#totals.destroyEvents + this.#loss.lostNew + this.#loss.lostDestroy;
+    if (events === this.#forecastEvents && atSeconds - this.#forecastAt < FORECAST_REUSE_SECONDS) return false;
+    this.#forecastEvents = events;
+    this.#forecastAt = atSeconds;
+    return true;
   }
 
   #predict(atSeconds: number, table: TableSnapshot, burst: BurstSnapshot): Forecast {
@@ -271,10 +292,9 @@ class Watch {
   }
 
   #readCounters(counters: KernelCounters | undefined): KernelCounters | undefined {
-    const before = this.#counters;
     if (counters === undefined) return undefined;
+    const before = this.#counters;
     this.#counters = counters;
-    if (before === undefined) return undefined;
     const increases = Object.entries(counters).map(([name, value]) => [
       name,
       wrappedIncrease(before[name as keyof KernelCounters], value),

@@ -134,13 +134,20 @@ export class NdjsonSink {
     const chunk = this.#lines.join('');
     this.#lines = [];
     this.#lineBytes = 0;
-    if (this.#stream.write(chunk) || this.#blocked) return;
-    this.#blocked = true;
-    this.#stream.once('drain', () => {
-      this.#blocked = false;
-      if (this.#lossTold) this.#tellLoss('end');
-      this.#flush();
-    });
+    if (this.#stream.write(chunk)) this.#recover();
+    else if (!this.#blocked) {
+      this.#blocked = true;
+      this.#stream.once('drain', () => {
+        this.#blocked = false;
+        this.#recover();
+        this.#flush();
+      });
+    }
+  }
+
+  /** There is room again. */
+  #recover(): void {
+    if (this.#lossTold) this.#tellLoss('end');
   }
 
   #tellLoss(phase: 'start' | 'end'): void {

@@ -52,7 +52,8 @@ describe('a full table', () => {
         namespace,
         async () => {
           await udpFlows(namespace, { count: 3000 });
-          await sleep(2500);
+          // Longer than the usage alert is held.
+          await sleep(4500);
           await flushTable(namespace);
           await sleep(3000);
         },

@@ -64,6 +64,10 @@ export const HOST: HostFacts = {
     icmp: 30,
   },
   table: { count: 0, max: 16_000 },
+  counters: {
+    ...{ found: 0, invalid: 0, insert: 0, insert_failed: 0, drop: 0, early_drop: 0, error: 0 },
+    ...{ search_restart: 0, clash_resolve: 0, chain_toolong: 0 },
+  },
   recvBufferBytes: 67_108_864,
   recvBufferForced: true,
 };
