@@ -52,11 +52,17 @@ function hostChecks(host: HostFacts): Check[] {
     const limit = code && found(code);
     return limit === undefined
       ? { check: name, status: 'ok', text }
-      : { check: name, status: 'limited', text: `${text}: ${limit.text}`, remedy: limit.remedy };
+      : {
+          check: name,
+          status: 'limited',
+          // Some limits name the sysctl themselves.
+          text: limit.text.includes(text) ? limit.text : `${text}: ${limit.text}`,
+          remedy: limit.remedy,
+        };
   };
   const value = (number: number | undefined) => number ?? 'not readable';
   const { count, max } = table;
-  const events = formatCount(recvBufferBytes / EVENT_TRUESIZE_BYTES);
+  const events = formatCount(Math.floor(recvBufferBytes / EVENT_TRUESIZE_BYTES));
   return [
     check('kernel', `Linux ${host.kernelRelease}, conntrack events can be read`),
     check('capabilities', host.capabilities.join(', ') || 'none'),
