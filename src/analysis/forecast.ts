@@ -13,7 +13,7 @@ import type { BurstSnapshot } from './burst.js';
 import type { ClassLifetimes, LifetimesView } from './lifetimes.js';
 import { normalCdf } from './normal.js';
 import { CURVE_SECONDS, HORIZON_SECONDS, learnedRatioOf, type World, writeSurvival } from './survival.js';
-import type { TableSnapshot } from './table.js';
+import { SWEEP_SECONDS, type TableSnapshot } from './table.js';
 
 /** What a forecast is made from; everything at the same moment. */
 export interface ForecastInput {
@@ -129,7 +129,9 @@ export function forecast(input: ForecastInput): Forecast {
   }
   const mean = paths[0]?.mean ?? new Float64Array();
   const later = mean.at(-1) ?? count;
-  if (later < DRAIN_RATIO * count) {
+  const { plateauCount } = plateau(mean, max);
+  // What rises first is no table that drains, wherever it ends.
+  if (later < DRAIN_RATIO * count && plateauCount < count / DRAIN_RATIO) {
     return { verdict: 'drains', plateauCount: later, plateauRatio: later / max, ...known };
   }
   return { verdict: 'plateaus', ...plateau(mean, max), ...known };
@@ -149,7 +151,10 @@ function full(input: ForecastInput, count: number, max: number): Forecast {
   };
 }
 
-function plateau(mean: Float64Array | undefined, max: number): Pick<Forecast, 'plateauCount' | 'plateauRatio'> {
+function plateau(
+  mean: Float64Array | undefined,
+  max: number,
+): Required<Pick<Forecast, 'plateauCount' | 'plateauRatio'>> {
   const plateauCount = mean?.reduce((most, value) => Math.max(most, value), 0) ?? 0;
   return { plateauCount, plateauRatio: plateauCount / max };
 }
@@ -216,6 +221,7 @@ function firstPassage({ mean, variance }: Path, max: number): Float64Array {
 function predict(input: ForecastInput, count: number, world: World): Path {
   const { lifetimes, table } = input;
   const { arrivals } = lifetimes;
+  const collectionSeconds = collectionWait(input);
   const survivors = new Float64Array(HORIZONS.length);
   const leavingVariance = new Float64Array(HORIZONS.length);
   const arriving = new Float64Array(HORIZONS.length);
@@ -225,7 +231,7 @@ function predict(input: ForecastInput, count: number, world: World): Path {
     const rate = arrivals.classNewPerSecond[learned.index] ?? 0;
     const alive = learned.aliveOlder + learned.aliveByAge.reduce((sum, flows) => sum + flows, 0);
     if (rate <= 0 && alive <= 0) continue;
-    writeSurvival(curve, learned, lifetimes.pooled.get(learned.protocol), world, lifetimes.timeouts);
+    writeSurvival(curve, learned, lifetimes.pooled.get(learned.protocol), world, lifetimes.timeouts, collectionSeconds);
     addSurvivors(curve, learned, survivors, leavingVariance);
     addArrivals(curve, rate, arriving);
     tracked += alive;
@@ -242,7 +248,11 @@ function predict(input: ForecastInput, count: number, world: World): Path {
     const ahead = HORIZONS[i] ?? 0;
     const came = arriving[i] ?? 0;
     const stayed = (survivors[i] ?? 0) * lifetimes.factor * scale;
-    mean[i] = stayed + others * initialRatio(lifetimes, ahead, world) + came + expiredExcess(table, ahead);
+    mean[i] =
+      stayed +
+      others * initialRatio(lifetimes, Math.max(0, ahead - collectionSeconds), world) +
+      came +
+      expiredExcess(table, ahead);
     variance[i] =
       1 +
       (leavingVariance[i] ?? 0) * lifetimes.factor * scale * scale * lifetimes.factor +
@@ -251,6 +261,16 @@ function predict(input: ForecastInput, count: number, world: World): Path {
       (MODEL_ERROR_RATIO * ((mean[i] ?? 0) - count)) ** 2;
   }
   return { mean, variance };
+}
+
+/**
+ * How long an expired entry still counts, at the peak of a cycle: what expires in the interval of the collector and is not
+ * met by a lookup before, (1 - e^(-hG)) / h.
+ */
+function collectionWait({ table, lifetimes, buckets }: ForecastInput): number {
+  const interval = table.sweepIntervalSeconds ?? SWEEP_SECONDS;
+  const hazard = buckets === undefined ? 0 : (2 * lifetimes.arrivals.newPerSecond) / buckets;
+  return hazard * interval < 1e-6 ? interval : -Math.expm1(-hazard * interval) / hazard;
 }
 
 /** What expired entries add to the mean at their peak, within a collection cycle. */

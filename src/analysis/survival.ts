@@ -3,7 +3,8 @@
  *
  * Up to the age that has been observed all worlds agree on the learned hazards. Beyond it nobody knows, and the kernel's protocol
  * timeouts are the best guess: `expected` takes the next one that most flows end in (TIME_WAIT for tcp), `short` the next one
- * of any kind, `stays` that nothing leaves. Flows that outlived a timeout and the longest wait for collection rule it out.
+ * of any kind, `stays` that nothing leaves. An entry still counts while it waits for collection, so a guessed stay is the timeout
+ * and that wait. Flows that outlived a timeout and the longest wait for collection rule it out.
  * The worlds differ less the more is learned; a forecast that is the same in all of them does not rest on the guess.
  */
 import type { ProtocolTimeouts } from '../model/record.js';
@@ -47,18 +48,23 @@ function endingsOf(protocol: number, { tcp, udp, icmp }: ProtocolTimeouts): Endi
   }
 }
 
-/** Writes the survival curve of a class in a world into `curve`: part still present at age 0, 1, ... s, from 1 falling. */
+/**
+ * Writes the survival curve of a class in a world into `curve`: part still present at age 0, 1, ... s, from 1 falling.
+ * `collectionSeconds` is how long an expired entry is expected to wait at the peak of a collection cycle.
+ */
 export function writeSurvival(
   curve: Float64Array,
   learned: ClassLifetimes,
   pool: LearnedHazards | undefined,
   world: World,
   timeouts: ProtocolTimeouts,
+  collectionSeconds: number,
 ): void {
   const frontier = learned.frontierSeconds;
   const endings = endingsOf(learned.protocol, timeouts);
   const pooledUntil = world === 'expected' ? Math.max(frontier, pool?.frontierSeconds ?? 0) : frontier;
-  const endsAt = world === 'stays' ? undefined : endingAge(world, endings, frontier, pooledUntil);
+  const endsAt =
+    world === 'stays' ? undefined : endingAge(world, endings, Math.max(frontier, pooledUntil), collectionSeconds);
   const tail = world === 'stays' ? 0 : tailHazard(learned);
   let survivors = 1;
   for (let age = 0; age < curve.length; age++) {
@@ -73,12 +79,11 @@ export function writeSurvival(
 }
 
 /** Age at which the unknown rest is taken to leave; undefined when every timeout has been outlived. */
-function endingAge(world: World, endings: Endings, frontier: number, pooledUntil: number): number | undefined {
-  const known = Math.max(frontier, pooledUntil);
+function endingAge(world: World, endings: Endings, known: number, collectionSeconds: number): number | undefined {
   const candidates = world === 'short' ? endings.short : endings.expected;
   const next = candidates.find((timeout) => timeout + COLLECTION_SECONDS >= known);
   // Past the timeout and not collected yet: they may go any moment.
-  return next === undefined ? undefined : Math.max(next, known);
+  return next === undefined ? undefined : Math.max(next + collectionSeconds, known);
 }
 
 function tailHazard({ hazards, frontierSeconds }: LearnedHazards): number {

@@ -50,7 +50,7 @@ export interface TableSnapshot {
 }
 
 /** Longest interval of the collector, and what any table with established or TIME_WAIT entries has. */
-const SWEEP_SECONDS = 60;
+export const SWEEP_SECONDS = 60;
 /** No default timeout is shorter (TCP CLOSE): a table that was just empty or reaped has nothing expired for this long. */
 const SHORTEST_TIMEOUT_SECONDS = 10;
 /** A tick with this many times the median DESTROY rate is a sweep... */

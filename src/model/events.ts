@@ -49,6 +49,10 @@ const rate = v.object({
   new_per_second: v.pipe(nonNegative, describe('NEW events over the last 10 s, lost ones included')),
   destroy_per_second: v.pipe(nonNegative, describe('DESTROY events over the last 10 s, lost ones included')),
   net_per_second: v.pipe(v.number(), describe('new_per_second - destroy_per_second')),
+  growth_per_second: v.pipe(
+    v.number(),
+    describe('New minus destroyed entries at present, as msg tells: in a burst over the last second, else over 10 s'),
+  ),
   new_per_second_1s: v.pipe(nonNegative, describe('The same over the last second')),
   destroy_per_second_1s: v.pipe(nonNegative, describe('The same over the last second')),
   new_per_second_1m: v.pipe(nonNegative, describe('The same over the last minute')),
@@ -81,10 +85,12 @@ const verdict = v.pipe(
 
 const forecast = v.object({
   verdict,
-  reason: v.optional(v.pipe(v.string(), describe('Why the forecast is withheld or uncertain, a stable code'))),
+  reason: v.optional(v.pipe(v.string(), describe('Why the verdict is unknown, a stable code, see docs/errors.md'))),
   seconds_to_full: v.optional(v.pipe(nonNegative, describe('Median time until count reaches max'))),
   seconds_to_full_low: v.optional(v.pipe(nonNegative, describe('5 % quantile'))),
-  seconds_to_full_high: v.optional(v.pipe(nonNegative, describe('95 % quantile; absent: it may never fill'))),
+  seconds_to_full_high: v.optional(
+    v.pipe(nonNegative, describe('95 % quantile of the cases in which it fills at all')),
+  ),
   seconds_to_drop: v.optional(v.pipe(nonNegative, describe('Time until no entry can be evicted either'))),
   plateau_count: v.optional(v.pipe(count, describe('Where the count settles if the rates stay'))),
   plateau_ratio: v.optional(v.pipe(nonNegative, describe('plateau_count / max'))),
@@ -182,6 +188,11 @@ const alert = v.object({
   ),
 });
 
+const byDirection = v.object({
+  original: v.pipe(nonNegative, describe('From source to destination')),
+  reply: v.pipe(nonNegative, describe('Back')),
+});
+
 const flow = v.object({
   type: v.literal('flow'),
   ...head,
@@ -213,18 +224,8 @@ const flow = v.object({
   started: v.optional(v.pipe(timestamp, describe('When it was made, ISO 8601, UTC; needs nf_conntrack_timestamp=1'))),
   ended: v.optional(v.pipe(v.picklist(['expired', 'deleted', 'evicted']), describe('How the entry left the table'))),
   duration_seconds: v.optional(v.pipe(nonNegative, describe('How long it lived; needs nf_conntrack_timestamp=1'))),
-  bytes: v.optional(
-    v.pipe(
-      v.object({ original: nonNegative, reply: nonNegative }),
-      describe('By direction; needs nf_conntrack_acct=1'),
-    ),
-  ),
-  packets: v.optional(
-    v.pipe(
-      v.object({ original: nonNegative, reply: nonNegative }),
-      describe('By direction; needs nf_conntrack_acct=1'),
-    ),
-  ),
+  bytes: v.optional(v.pipe(byDirection, describe('Needs nf_conntrack_acct=1'))),
+  packets: v.optional(v.pipe(byDirection, describe('Needs nf_conntrack_acct=1'))),
 });
 
 const loss = v.object({

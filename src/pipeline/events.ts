@@ -142,7 +142,7 @@ class Reporter {
       type: 'sample',
       level: 'info',
       unixSeconds: tick.at.unixSeconds,
-      msg: describeSample(table, growthPerSecond(tick), forecast),
+      msg: describeSample(table, rate.growth_per_second, forecast),
       table,
       rate,
       totals: totalsFields(tick),
@@ -166,7 +166,7 @@ class Reporter {
       unixSeconds: tick.at.unixSeconds,
       msg: describeAlert({
         ...{ name, phase, table, forecast, burst, culprits, lost },
-        growthPerSecond: growthPerSecond(tick),
+        growthPerSecond: rate.growth_per_second,
         kernel: this.#damage,
       }),
       name,
@@ -224,12 +224,6 @@ class Reporter {
       uptime_seconds: round(close.uptimeSeconds, 3),
     };
   }
-}
-
-/** In a burst the last second of new entries tells; destroyed ones come in sweeps and are averaged over ten. */
-function growthPerSecond({ rates, burst }: TickObservation): number {
-  const { newPerSecond, destroyPerSecond } = rates;
-  return (burst.active === undefined ? newPerSecond.over10s : newPerSecond.over1s) - destroyPerSecond.over10s;
 }
 
 type Lost = TickObservation['loss'];

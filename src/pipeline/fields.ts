@@ -30,12 +30,14 @@ export function tableFields({ count, max, live, expired, blind }: Partial<TickOb
   };
 }
 
-function rateFields({ rates, burst }: TickObservation): RateFields {
+function rateFields(tick: TickObservation): RateFields {
+  const { rates, burst } = tick;
   const { newPerSecond, destroyPerSecond } = rates;
   return {
     new_per_second: round(newPerSecond.over10s, 1),
     destroy_per_second: round(destroyPerSecond.over10s, 1),
     net_per_second: round(newPerSecond.over10s - destroyPerSecond.over10s, 1),
+    growth_per_second: round(growthPerSecond(tick), 1),
     new_per_second_1s: round(newPerSecond.over1s, 1),
     destroy_per_second_1s: round(destroyPerSecond.over1s, 1),
     new_per_second_1m: round(newPerSecond.over60s, 1),
@@ -114,6 +116,17 @@ export function unixAt({ at }: TickObservation, monotonicSeconds: number): numbe
 /** ISO 8601, UTC, milliseconds. */
 export function isoTime(unixSeconds: number): string {
   return new Date(unixSeconds * 1000).toISOString();
+}
+
+/**
+ * New minus destroyed entries at present. In a burst the last second of new entries tells (as it is found, its own rate);
+ * destroyed ones come in sweeps and are averaged over ten.
+ */
+export function growthPerSecond({ rates, burst, burstTransition }: TickObservation): number {
+  const { newPerSecond, destroyPerSecond } = rates;
+  const found = burstTransition?.phase === 'start' ? burstTransition.ratePerSecond : undefined;
+  const present = found ?? (burst.active === undefined ? newPerSecond.over10s : newPerSecond.over1s);
+  return present - destroyPerSecond.over10s;
 }
 
 /** Rounded to so many digits after the point. */

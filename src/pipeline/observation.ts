@@ -99,6 +99,10 @@ export function observe(settings: Settings): OperatorFunction<SourceRecord, Obse
     });
 }
 
+function isFull({ count, max }: TableSnapshot): boolean {
+  return count !== undefined && max !== undefined && count >= max;
+}
+
 const NO_LOSS: LossTotals = { lostNew: 0, lostDestroy: 0, malformed: 0, unknownLosses: 0 };
 
 /** The state machines of one source from its opening to its end. */
@@ -216,7 +220,7 @@ class Watch {
       type: 'tick',
       at,
       uptimeSeconds: atSeconds - this.#openedAt,
-      ...this.#judge(atSeconds, table !== undefined),
+      ...this.#judge(atSeconds, table !== undefined, burstTransition?.phase === 'start'),
       ...(burstTransition !== undefined && { burstTransition }),
       top: this.#talkers.snapshot(TOP_LISTED),
       growth: this.#talkersGrowth(atSeconds),
@@ -242,15 +246,20 @@ class Watch {
     });
   }
 
-  /** The models' views; the forecast is made anew with each reading of the table. */
-  #judge(atSeconds: number, tableRead: boolean): Pick<TickObservation, 'table' | 'rates' | 'burst' | 'forecast'> {
+  /** The models' views; the forecast is made anew with each reading of the table, and when everything has just changed. */
+  #judge(
+    atSeconds: number,
+    tableRead: boolean,
+    burstFound: boolean,
+  ): Pick<TickObservation, 'table' | 'rates' | 'burst' | 'forecast'> {
     const rates = this.#rates.snapshot();
     const burst = this.#burst.snapshot();
     const stale = atSeconds - this.#tableReadAt > TABLE_STALE_SECONDS;
     const snapshot = this.#table.snapshot();
     const table: TableSnapshot = stale ? { blind: snapshot.blind } : snapshot;
     if (stale) this.#forecast = { verdict: 'unknown', reason: 'no_table' };
-    else if (tableRead && this.#forecastDue(atSeconds)) this.#forecast = this.#predict(atSeconds, table, burst);
+    else if (burstFound || isFull(table) || (tableRead && this.#forecastDue(atSeconds)))
+      this.#forecast = this.#predict(atSeconds, table, burst);
     return { table, rates, burst, forecast: this.#forecast };
   }
 

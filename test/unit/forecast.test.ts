@@ -17,7 +17,7 @@ interface Scenario {
   /** A burst is told to the forecast half a second after this. */
   readonly onsetSeconds?: number;
   readonly initial?: { readonly count: number; readonly leavesWithinSeconds: number };
-  /** Expired entries wait for a sweep every 60 s. */
+  /** Expired entries wait for a sweep every 60 s, as in a large table; otherwise lookups collect them at once. */
   readonly isSwept?: boolean;
 }
 
@@ -79,7 +79,10 @@ function run(scenario: Scenario): { answers: { at: number; count: number; answer
     const isBurst = onsetSeconds !== undefined && at >= onsetSeconds + 0.5;
     const burst = isBurst ? { active: { onsetSeconds, ratePerSecond: 400, ratio: 4 } } : {};
     const view = lifetimes.view(burst.active?.onsetSeconds);
-    const answer = forecast({ table: table.snapshot(), lifetimes: view, uptimeSeconds: at, burst, lostRatio: 0 });
+    const buckets = isSwept === true ? 1_000_000_000 : 16;
+    const answer = forecast({
+      ...{ table: table.snapshot(), lifetimes: view, uptimeSeconds: at, burst, lostRatio: 0, buckets },
+    });
     answers.push({ at, count, answer });
   }
   return { answers, fullAt: Number.POSITIVE_INFINITY };
@@ -150,6 +153,27 @@ describe('forecast', () => {
       { numRuns: 10, seed: 2 },
     );
   }, 60_000);
+
+  it('counts on the wait for collection before it has seen any', () => {
+    // 60/s x (120 s + up to 60 s): 10,800 at the peak, 7,200 without the wait.
+    const scenario = { newPerSecond: always(60), lifeSeconds: always(120), untilSeconds: 40, isSwept: true };
+    const roomy = run({ ...scenario, max: 12_500 });
+    for (const { answer } of roomy.answers) expect(answer.verdict).not.toBe('fills');
+    expect(roomy.answers.at(-1)?.answer.plateauCount).toBeCloseTo(10_800, -3);
+    expect(run({ ...scenario, max: 9_000 }).answers.at(-1)?.answer.verdict).not.toBe('plateaus');
+  });
+
+  it('does not call a table draining that rises first', () => {
+    const { answers } = run({
+      newPerSecond: always(100),
+      lifeSeconds: always(30),
+      protocol: 17,
+      max: 100_000,
+      untilSeconds: 20,
+      initial: { count: 3000, leavesWithinSeconds: 400 },
+    });
+    expect(answers.at(-1)?.answer.verdict).toBe('plateaus');
+  });
 
   it('nor when lifetimes follow no timeout at all, once it has seen them', () => {
     const { answers } = run({
