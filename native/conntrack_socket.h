@@ -6,10 +6,11 @@
 //     static effectiveCapabilities(): number[];
 //
 //     constructor(options: { recvBufferBytes: number; netnsPath?: string });
+//     // `recvBufferBytes`: granted to each event socket as the kernel accounts it, twice what was asked for.
 //     readonly info: {
-//       recvBufferBytes: number;     // granted to each event socket, as the kernel accounts it: twice what was asked
-//       for recvBufferForced: boolean; sysctls: { buckets?: number; events?: number; acct?: number; timestamp?: number
-//       };
+//       recvBufferBytes: number;
+//       recvBufferForced: boolean;
+//       sysctls: { buckets?: number; events?: number; acct?: number; timestamp?: number };
 //     };
 //     drain(buffer: ArrayBuffer, rows: number, status: Float64Array): void;
 //     onReadable(callback: () => void): void;

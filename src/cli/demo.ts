@@ -14,11 +14,13 @@ import { formatCount, formatSeconds } from '../pipeline/sentence.js';
 import { NdjsonSink } from '../sinks/ndjson.js';
 import { formatNarration } from '../views/narration.js';
 import { readSettings } from './config.js';
-import { DEMO_SECONDS, INCIDENT_PER_SECOND, STEADY_PER_SECOND } from './incident.js';
+import { DEMO_SECONDS, JOBS_PER_SECOND, VISITORS_PER_SECOND } from './incident.js';
 import { type EventSink, runStream } from './stream.js';
 
-/** Room for the steady rate (60/s x 120 s = 80 % of it), not for the incident (320 %). */
-const ASSUMED_MAX = 9_000;
+/**
+ * Room for the visitors (60/s x 120 s in TIME_WAIT and up to 60 s until collected = 86 % of it), not for the jobs as well.
+ */
+const ASSUMED_MAX = 12_500;
 
 /** Turns conntrack on in the namespace; it has no other rule. */
 const RULES = `table inet ctwatch_demo {
@@ -89,8 +91,8 @@ function openJson(onClosed: (error?: CtwatchError) => void): EventSink {
 
 function openNarration(): EventSink {
   process.stdout.write(
-    `A private namespace: ${STEADY_PER_SECOND} visitors/s on the web port and a pool of connections to Redis, a table of ${formatCount(ASSUMED_MAX)}.\n` +
-      `In a moment the pool is lost and every job opens its own connection: ${INCIDENT_PER_SECOND}/s, each 120 s in TIME_WAIT.\n\n`,
+    `A private namespace: ${VISITORS_PER_SECOND} visitors/s on the web port and a pool of connections to Redis, a table of ${formatCount(ASSUMED_MAX)}.\n` +
+      `In a moment the pool is lost and every job opens its own connection: ${JOBS_PER_SECOND}/s, each 120 s in TIME_WAIT.\n\n`,
   );
   return {
     write: (event) => void process.stdout.write(formatNarration(event, process.stdout.hasColors?.() ?? false)),

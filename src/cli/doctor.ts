@@ -89,11 +89,12 @@ function hostChecks(host: HostFacts): Check[] {
 
 function listenerCheck(listeners: ReturnType<typeof readListeners>): Check {
   const name = 'other_listeners';
-  if (listeners.length === 0) return { check: name, status: 'ok', text: 'nobody else listens to conntrack events' };
+  if (listeners.length === 0)
+    return { check: name, status: 'ok', text: 'nobody else in this namespace listens to conntrack events' };
   const list = listeners.map(
     ({ portid, drops }) => `${portid}${drops > 0 ? ` (lost ${formatCount(drops)} events)` : ''}`,
   );
-  const text = `${listeners.length} other sockets listen to conntrack events, netlink ports ${list.join(', ')}`;
+  const text = `${listeners.length} other sockets in this namespace listen to conntrack events, netlink ports ${list.join(', ')}`;
   return { check: name, status: 'ok', text };
 }
 

@@ -1,7 +1,7 @@
 /**
  * The incident that `ctwatch demo` plays, as real TCP over the loopback of its private namespace:
  * a web service with steady visitors and a pool of connections to Redis's port; then the pool is lost, and every job opens a
- * connection of its own to port 6379 and closes it, four times the usual rate, each leaving a TIME_WAIT entry of 120 s.
+ * connection of its own to port 6379 and closes it: four times as many as the visitors, each a TIME_WAIT entry for 120 s.
  */
 import { connect, createServer, type Server } from 'node:net';
 
@@ -10,11 +10,11 @@ export const REDIS_PORT = 6379;
 const POOL_SIZE = 10;
 const SLICE_MS = 20;
 
-/** New connections per second before and in the incident; the fourfold rate is visitors and jobs together. */
-export const STEADY_PER_SECOND = 60;
-export const INCIDENT_PER_SECOND = 4 * STEADY_PER_SECOND;
+/** New connections per second: of the visitors all the time, of the jobs in the incident. */
+export const VISITORS_PER_SECOND = 60;
+export const JOBS_PER_SECOND = 4 * VISITORS_PER_SECOND;
 /** When the pool is lost, and when everything ends, seconds after the start. */
-export const INCIDENT_AT_SECONDS = 15;
+export const INCIDENT_AT_SECONDS = 13;
 export const DEMO_SECONDS = 56;
 
 /** Answers whatever it is sent, as `PING` wants. */
@@ -63,8 +63,8 @@ export async function runIncident(): Promise<void> {
   await Promise.all([serve(WEB_PORT), serve(REDIS_PORT)]);
   openPool();
   let incident = false;
-  pace(WEB_PORT, () => STEADY_PER_SECOND);
-  pace(REDIS_PORT, () => (incident ? INCIDENT_PER_SECOND - STEADY_PER_SECOND : 0));
+  pace(WEB_PORT, () => VISITORS_PER_SECOND);
+  pace(REDIS_PORT, () => (incident ? JOBS_PER_SECOND : 0));
   setTimeout(() => {
     incident = true;
     process.stdout.write('incident\n');

@@ -183,7 +183,14 @@ const alert = v.object({
   totals: v.optional(v.pipe(totals, describe('Only with the alert loss'))),
   culprits: v.pipe(v.array(culprit), describe('Destinations with at least a tenth of the share, most first')),
   advice: v.pipe(
-    v.array(v.object({ text: v.pipe(v.string(), describe('One sentence')) })),
+    v.array(
+      v.object({
+        text: v.pipe(v.string(), describe('A command or a setting, and what it would change')),
+        effect: v.optional(
+          v.object({ plateau_ratio: v.pipe(ratio, describe('plateau_count over the advised limit')) }),
+        ),
+      }),
+    ),
     describe('What would help'),
   ),
 });

@@ -6,10 +6,17 @@
  * The fields of a line are made in `fields.ts`, its sentence in `sentence.ts`.
  */
 import { concatMap, defer, from, type Observable, type OperatorFunction } from 'rxjs';
+import { listAdvice } from '../analysis/advice.js';
 import { Alerts, type AlertTransition } from '../analysis/alerts.js';
 import { listDegraded } from '../analysis/degraded.js';
-import type { CtEvent } from '../model/events.js';
-import { CULPRIT_SHARE_RATIO, EVENT_TRUESIZE_BYTES, FIRST_SAMPLE_SECONDS, TICK_SECONDS } from '../model/limits.js';
+import type { AlertName, CtEvent, EventOf } from '../model/events.js';
+import {
+  CULPRIT_SHARE_RATIO,
+  EVENT_TRUESIZE_BYTES,
+  FIRST_SAMPLE_SECONDS,
+  TABLE_STALE_SECONDS,
+  TICK_SECONDS,
+} from '../model/limits.js';
 import type { Settings } from '../model/settings.js';
 import {
   addCounters,
@@ -49,6 +56,8 @@ class Reporter {
   /** Increase since the kernel's counters were last quiet. */
   #damage = NO_INCREASE;
   #sampledAt: number | undefined;
+  #stale = false;
+  #recvBufferBytes = 0;
   #losing: { cause: 'receive_buffer' | 'malformed' | 'unknown'; lastAt: number; before: Lost } | undefined;
   #lost: Lost = { lostNew: 0, lostDestroy: 0, malformed: 0, unknownLosses: 0 };
 
@@ -73,6 +82,7 @@ class Reporter {
     const { sysctls } = host;
     const max = this.#settings.assume_max ?? host.table.max;
     const table = tableFields({ count: host.table.count, blind: host.table.count, ...(max !== undefined && { max }) });
+    this.#recvBufferBytes = host.recvBufferBytes;
     const degraded = listDegraded(host);
     const where = host.netns === undefined ? host.hostname : `${host.netns} on ${host.hostname}`;
     return {
@@ -102,7 +112,7 @@ class Reporter {
       const moved = tick.kernel.drop + tick.kernel.early_drop + tick.kernel.insert_failed > 0;
       if (moved || this.#alerts.firing) this.#damage = addCounters(this.#damage, tick.kernel);
     }
-    const events: CtEvent[] = [...burstEvents(tick), ...this.#lossEvents(tick)];
+    const events: CtEvent[] = [...this.#noticeEvents(tick), ...burstEvents(tick), ...this.#lossEvents(tick)];
     for (const transition of this.#observeAlerts(tick)) events.push(this.#alert(tick, transition));
     if (!this.#alerts.firing) this.#damage = NO_INCREASE;
     if (this.#sampleDue(tick)) events.push(this.#sample(tick));
@@ -180,8 +190,31 @@ class Reporter {
       ...(name === 'dropping' && { kernel: this.#damage }),
       ...(name === 'loss' && { totals: totalsFields(tick) }),
       culprits: resolved ? [] : culprits,
-      advice: [],
+      advice: resolved ? [] : this.#advise(name, tick),
     };
+  }
+
+  #advise(name: AlertName, { table, forecast }: TickObservation): EventOf<'alert'>['advice'] {
+    const { plateauCount } = forecast;
+    const recvBufferBytes = this.#recvBufferBytes;
+    return listAdvice({ name, max: table.max, plateauCount, recvBufferBytes }).map(({ text, plateauRatio }) => ({
+      text,
+      ...(plateauRatio !== undefined && { effect: { plateau_ratio: round(plateauRatio, 4) } }),
+    }));
+  }
+
+  /** A table that does not answer limits what can be said; so does nothing else that changes while running. */
+  #noticeEvents({ at, table }: TickObservation): CtEvent[] {
+    const stale = table.count === undefined;
+    if (stale === this.#stale) return [];
+    this.#stale = stale;
+    const text = stale
+      ? `the kernel has not told the size of the table for ${TABLE_STALE_SECONDS} s: another process may hold conntrack's lock`
+      : 'the kernel tells the size of the table again';
+    const level = stale ? 'warn' : 'info';
+    const code = stale ? 'table_stale' : 'table_fresh';
+    const remedy = "ps -ef | grep '[c]onntrack'";
+    return [{ type: 'notice', level, unixSeconds: at.unixSeconds, msg: text, code, text, remedy }];
   }
 
   #lossEvents(tick: TickObservation): CtEvent[] {

@@ -9,9 +9,10 @@ export function formatCount(value: number): string {
     .replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
-/** `41 %`; below 1 % with one decimal. */
+/** `41 %`; near 0 and near 100 with one decimal, so that neither is said of what only comes close. */
 export function formatRatio(ratio: number): string {
   const percent = ratio * 100;
+  if (percent > 99 && percent < 100) return `${Math.floor(percent * 10) / 10} %`;
   return `${percent > 0 && percent < 1 ? percent.toFixed(1) : Math.round(percent)} %`;
 }
 

@@ -102,7 +102,7 @@ describe('start', () => {
       ...HOST,
       netns: 'blue',
       sysctls: { buckets: 65_536, events: 2 },
-      table: { count: 120, max: 16_000 },
+      table: { count: 160, max: 16_000 },
     };
     const [start] = ofType(await eventsOf(syntheticRecords({ ...steady, seconds: 1, host })), 'start');
     expect(start).toMatchObject({
@@ -111,8 +111,8 @@ describe('start', () => {
       capabilities: ['CAP_NET_ADMIN'],
       receive_buffer_bytes: 67_108_864,
       receive_buffer_events: 52_428,
-      table: { count: 120, max: 16_000, used_ratio: 0.0075, blind: 120 },
-      msg: 'watching blue on web-1: 120 of 16,000 entries (0.8 %); limited: events_on_demand',
+      table: { count: 160, max: 16_000, used_ratio: 0.01, blind: 160 },
+      msg: 'watching blue on web-1: 160 of 16,000 entries (1 %); limited: events_on_demand',
     });
     expect(start?.sysctls).toEqual({ nf_conntrack_buckets: 65_536, nf_conntrack_events: 2 });
     expect(start?.degraded.map(({ code }) => code)).toEqual(['events_on_demand']);
@@ -157,10 +157,10 @@ describe('sample', () => {
   });
 
   it('adds up the counters of the kernel since the sample before', async () => {
-    const records = counting(syntheticRecords(steady), (second) => ({ clash_resolve: second * 3, invalid: 5 }));
+    const records = counting(syntheticRecords(steady), (second) => ({ clash_resolve: second * 3, invalid: 0 }));
     const samples = ofType(await eventsOf(records), 'sample');
-    expect(samples.map(({ kernel }) => kernel.clash_resolve)).toEqual([0, 30, 30, 30]);
-    expect(samples.map(({ kernel }) => kernel.invalid)).toEqual([0, 0, 0, 0]);
+    expect(samples.map(({ kernel }) => kernel.clash_resolve)).toEqual([3, 30, 30, 30]);
+    expect(samples.map(({ kernel }) => kernel.invalid)).toEqual([5, 0, 0, 0]);
   });
 
   it('leaves out the table while no reading comes', async () => {
@@ -178,6 +178,23 @@ describe('sample', () => {
   it('judges the table against assume_max, and tells a ratio above 1', async () => {
     const samples = ofType(await eventsOf(syntheticRecords(steady), { assume_max: 400 }), 'sample');
     expect(samples.at(-1)?.table).toMatchObject({ count: 500, max: 400, used_ratio: 1.25 });
+  });
+});
+
+describe('notice', () => {
+  it('tells when the kernel stops telling the table, and when it does so again', async () => {
+    const records = syntheticRecords(steady).map((record) => {
+      const second = record.at.monotonicSeconds - 1000;
+      if (record.type !== 'tick' || second < 12 || second >= 20) return record;
+      const { table: _, ...without } = record;
+      return without;
+    });
+    const notices = ofType(await eventsOf(records), 'notice');
+    expect(notices.map(({ code, level }) => [code, level])).toEqual([
+      ['table_stale', 'warn'],
+      ['table_fresh', 'info'],
+    ]);
+    expect(timesOf(notices)).toEqual([16.25, 20]);
   });
 });
 
@@ -286,7 +303,7 @@ describe('alert', () => {
   });
 
   it('of dropping has the damage since it began', async () => {
-    const drop = (second: number) => 7 + (second < 10 ? 0 : second < 13 ? (second - 9) * 4 : 12);
+    const drop = (second: number) => (second < 10 ? 0 : second < 13 ? (second - 9) * 4 : 12);
     const records = counting(syntheticRecords({ ...steady, seconds: 90 }), (second) => ({
       drop: drop(second),
       invalid: second,
