@@ -24,7 +24,7 @@ function main() {
   }
   if (process.platform !== 'linux') stop('conntrack exists on Linux only', 'run this on a Linux host');
   installDebianPackages();
-  step('node_modules', 'node_modules/.ctwatch-stamp', ['package.json', 'package-lock.json'], () =>
+  step('node_modules', 'node_modules/.ctwatch-stamp', ['package-lock.json'], () =>
     run('npm', ['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund']),
   );
   step('addon', 'build/Release/.ctwatch-stamp', ['native', 'binding.gyp', 'package-lock.json'], () =>
