@@ -157,7 +157,7 @@ describe('sample', () => {
   });
 
   it('adds up the counters of the kernel since the sample before', async () => {
-    const records = counting(syntheticRecords(steady), (second) => ({ clash_resolve: second * 3, invalid: 0 }));
+    const records = counting(syntheticRecords(steady), (second) => ({ clash_resolve: second * 3, invalid: 5 }));
     const samples = ofType(await eventsOf(records), 'sample');
     expect(samples.map(({ kernel }) => kernel.clash_resolve)).toEqual([3, 30, 30, 30]);
     expect(samples.map(({ kernel }) => kernel.invalid)).toEqual([5, 0, 0, 0]);
