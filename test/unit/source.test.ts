@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { lastValueFrom, take, toArray } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { CtwatchError } from '../../src/model/errors.js';
@@ -90,10 +91,8 @@ describe('fromSource', () => {
     const controller = new AbortController();
     fromSource(source, controller.signal).subscribe();
     starts[0]?.observer.complete();
-    const { signal } = starts[0] ?? {};
-    expect(signal?.reason).toBe('unsubscribed');
-    controller.abort('SIGINT');
-    expect(signal?.reason).toBe('unsubscribed');
+    expect(starts[0]?.signal.reason).toBe('unsubscribed');
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
   });
 
   it('passes on why a source could not open', async () => {
