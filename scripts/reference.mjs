@@ -50,11 +50,6 @@ const REASONS = {
   no_table: 'the table has not been read for more than 5 s',
 };
 
-const NOTICES = {
-  table_stale: 'the kernel has not told the size of the table for 5 s: no usage, no forecast until it does',
-  table_fresh: 'the kernel tells the size of the table again',
-};
-
 const UNITS = [
   ['_per_second', '1/s'],
   ['_per_second_1s', '1/s'],
@@ -214,7 +209,7 @@ ${table(['key', 'environment', 'type', 'default', 'meaning'], settingRows(settin
 }
 
 /** `docs/errors.md`. */
-export function formatErrorsPage({ errors, degradedCodes }) {
+export function formatErrorsPage({ errors, degradedCodes, notices }) {
   const code = (text) => `\`${text}\``;
   return `# Errors, limits and reasons
 
@@ -249,7 +244,7 @@ ${table(
 
 ${table(
   ['code', 'meaning'],
-  Object.entries(NOTICES).map(([name, text]) => [code(name), escapeCell(text)]),
+  Object.entries(notices).map(([name, text]) => [code(name), escapeCell(text)]),
 )}
 ## Why a forecast is withheld
 
@@ -263,7 +258,7 @@ ${table(
 
 async function main(args) {
   const load = (path) => import(pathToFileURL(join(ROOT, 'dist', path)).href);
-  const [{ formatSchema }, { settingsSchema }, { ERRORS }, { DEGRADED_CODES }] = await Promise.all(
+  const [{ formatSchema }, { settingsSchema }, { ERRORS }, { DEGRADED_CODES, NOTICES }] = await Promise.all(
     ['cli/schema.js', 'model/settings.js', 'model/errors.js', 'analysis/degraded.js'].map(load),
   );
   const read = (path) => (existsSync(path) ? readFileSync(path, 'utf8') : '');
@@ -271,7 +266,7 @@ async function main(args) {
   const given = file === undefined ? readExamples(read(EVENTS_PAGE)) : parseLines(read(file));
   const pages = [
     [EVENTS_PAGE, formatEventsPage({ schema: JSON.parse(formatSchema()), settingsSchema }, pickExamples(given))],
-    [ERRORS_PAGE, formatErrorsPage({ errors: ERRORS, degradedCodes: DEGRADED_CODES })],
+    [ERRORS_PAGE, formatErrorsPage({ errors: ERRORS, degradedCodes: DEGRADED_CODES, notices: NOTICES })],
   ];
   const stale = pages.filter(([path, text]) => read(path) !== text);
   if (args.includes('--check')) {

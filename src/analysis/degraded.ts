@@ -21,6 +21,12 @@ export const DEGRADED_CODES = {
 } as const;
 export type DegradedCode = keyof typeof DEGRADED_CODES;
 
+/** What a `notice` line tells while running, by its code. */
+export const NOTICES = {
+  table_stale: 'the kernel has not told the size of the table for 5 s: no usage, no forecast until it does',
+  table_fresh: 'the kernel tells the size of the table again',
+} as const;
+
 /** Entries per bucket at the limit above which lookups get slow; the kernel's own default is 1. */
 const ENTRIES_PER_BUCKET_MAX = 4;
 

@@ -37,10 +37,10 @@ export interface DemoOptions {
 export async function enterDemo({ json }: DemoOptions): Promise<void> {
   const program = [process.execPath, process.argv[1] ?? '', 'demo', '--inside', ...(json ? ['--json'] : [])];
   const flags = usableUnshare();
-  const child = spawn('unshare', [...flags, '--kill-child', '--fork', '--', ...program], { stdio: 'inherit' });
-  // The terminal sends Ctrl-C to the child as well; a signal sent to this process alone is passed on.
+  // In a session of its own, so that Ctrl-C reaches it once: from here.
+  const child = spawn('unshare', [...flags, '--', ...program], { stdio: 'inherit', detached: true });
   const pass = (signal: NodeJS.Signals) => void child.kill(signal);
-  process.on('SIGINT', () => {}).on('SIGTERM', pass);
+  process.on('SIGINT', pass).on('SIGTERM', pass).on('SIGHUP', pass);
   process.exitCode = await new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
 }
 

@@ -14,8 +14,8 @@ const SLICE_MS = 20;
 export const VISITORS_PER_SECOND = 60;
 export const JOBS_PER_SECOND = 4 * VISITORS_PER_SECOND;
 /** When the pool is lost, and when everything ends, seconds after the start. */
-export const INCIDENT_AT_SECONDS = 13;
-export const DEMO_SECONDS = 56;
+export const INCIDENT_AT_SECONDS = 12;
+export const DEMO_SECONDS = 54;
 
 /** Answers whatever it is sent, as `PING` wants. */
 function serve(port: number): Promise<Server> {

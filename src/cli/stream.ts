@@ -27,7 +27,7 @@ export async function runStream({ settings, once, openSink, signal }: StreamOpti
   const stop = (reason: string) => controller.abort(reason);
   const onSignal = (name: NodeJS.Signals) => stop(name);
   const onAbort = () => stop(String(signal?.reason));
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onSignal);
   signal?.addEventListener('abort', onAbort, { once: true });
 
   let failure: CtwatchError | undefined;
@@ -51,7 +51,7 @@ export async function runStream({ settings, once, openSink, signal }: StreamOpti
     });
     await sink.end();
   } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('SIGHUP', onSignal);
     signal?.removeEventListener('abort', onAbort);
   }
   if (failure !== undefined) throw failure;

@@ -8,15 +8,9 @@
 import { concatMap, defer, from, type Observable, type OperatorFunction } from 'rxjs';
 import { listAdvice } from '../analysis/advice.js';
 import { Alerts, type AlertTransition } from '../analysis/alerts.js';
-import { listDegraded } from '../analysis/degraded.js';
+import { listDegraded, NOTICES } from '../analysis/degraded.js';
 import type { AlertName, CtEvent, EventOf } from '../model/events.js';
-import {
-  CULPRIT_SHARE_RATIO,
-  EVENT_TRUESIZE_BYTES,
-  FIRST_SAMPLE_SECONDS,
-  TABLE_STALE_SECONDS,
-  TICK_SECONDS,
-} from '../model/limits.js';
+import { CULPRIT_SHARE_RATIO, EVENT_TRUESIZE_BYTES, FIRST_SAMPLE_SECONDS, TICK_SECONDS } from '../model/limits.js';
 import type { Settings } from '../model/settings.js';
 import {
   addCounters,
@@ -208,11 +202,9 @@ class Reporter {
     const stale = table.count === undefined;
     if (stale === this.#stale) return [];
     this.#stale = stale;
-    const text = stale
-      ? `the kernel has not told the size of the table for ${TABLE_STALE_SECONDS} s: another process may hold conntrack's lock`
-      : 'the kernel tells the size of the table again';
-    const level = stale ? 'warn' : 'info';
     const code = stale ? 'table_stale' : 'table_fresh';
+    const text = NOTICES[code];
+    const level = stale ? 'warn' : 'info';
     const remedy = "ps -ef | grep '[c]onntrack'";
     return [{ type: 'notice', level, unixSeconds: at.unixSeconds, msg: text, code, text, remedy }];
   }

@@ -87,7 +87,8 @@ function readEnding(flow: Flow, columns: EventColumns, row: number, present: num
     flow.duration_seconds = duration;
     flow.msg += ` after ${duration.toFixed(1)} s`;
   }
-  if ((present & PRESENT.countersOriginal) !== 0) {
+  const counters = PRESENT.countersOriginal | PRESENT.countersReply;
+  if ((present & counters) === counters) {
     flow.bytes = { original: columns.originalBytes[row] ?? 0, reply: columns.replyBytes[row] ?? 0 };
     flow.packets = { original: columns.originalPackets[row] ?? 0, reply: columns.replyPackets[row] ?? 0 };
   }

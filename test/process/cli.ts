@@ -1,11 +1,30 @@
 /** The built command line as a child process. */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { type EventLine, eventSchema } from '../../src/model/events.js';
 
 export const CLI = fileURLToPath(new URL('../../dist/ctwatch.js', import.meta.url));
+
+/**
+ * A copy of what the command line needs that any user may read: a checkout may lie where only root can look.
+ * Returns its path; the folder is removed at the end of the process.
+ */
+export function publicCli(): string {
+  const root = mkdtempSync(join(tmpdir(), 'ctwatch-public-'));
+  process.once('exit', () => rmSync(root, { recursive: true, force: true }));
+  for (const file of ['dist/ctwatch.js', 'build/Release/ctwatch.node', 'package.json']) {
+    const copy = join(root, file);
+    mkdirSync(dirname(copy), { recursive: true });
+    copyFileSync(fileURLToPath(new URL(`../../${file}`, import.meta.url)), copy);
+  }
+  spawnSync('chmod', ['-R', 'a+rX', root]);
+  return join(root, 'dist/ctwatch.js');
+}
 
 export interface Run {
   readonly status: number | null;
@@ -19,18 +38,18 @@ export interface RunOptions {
   /** Command that runs the program instead of this node, e.g. `['ip', 'netns', 'exec', NAME]`. */
   readonly through?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  readonly cwd?: string;
+  /** The program. Default `CLI`. */
+  readonly cli?: string;
   /** Called with each whole line of standard output. */
   readonly onLine?: (line: string, child: ChildProcessByStdio<null, Readable, Readable>) => void;
 }
 
 /** Runs it to its end. */
-export function runCli({ args, through = [], environment = {}, cwd, onLine }: RunOptions): Promise<Run> {
-  const [command = process.execPath, ...rest] = [...through, process.execPath, CLI, ...args];
+export function runCli({ args, through = [], environment = {}, cli = CLI, onLine }: RunOptions): Promise<Run> {
+  const [command = process.execPath, ...rest] = [...through, process.execPath, cli, ...args];
   const child = spawn(command, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },
-    ...(cwd !== undefined && { cwd }),
   });
   let stdout = '';
   let stderr = '';

@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { namespaceObstacle } from '../kernel/namespace.js';
-import { parseLines, runCli } from './cli.js';
+import { parseLines, publicCli, runCli } from './cli.js';
 
 const REDIS = { ip: '127.0.0.1', port: 6379 };
 
@@ -71,6 +71,7 @@ describe('ctwatch demo', () => {
     skip(obstacle !== undefined, obstacle);
     const { status, stdout, stderr } = await runCli({
       args: ['demo', '--json'],
+      cli: publicCli(),
       through: AS_NOBODY,
       onLine: (line, child) => {
         if (line.includes('"type":"sample"')) child.kill('SIGTERM');

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { createNamespace, removeNamespaces } from '../kernel/namespace.js';
-import { parseLines, runCli } from './cli.js';
+import { parseLines, publicCli, runCli } from './cli.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'ctwatch-test-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -90,6 +90,7 @@ describe('an ordinary user with CAP_NET_ADMIN alone', () => {
     const namespace = await createNamespace();
     const { status, stdout, stderr } = await runCli({
       args: ['stream', '--once'],
+      cli: publicCli(),
       through: [
         ...['ip', 'netns', 'exec', namespace.name, 'setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
         ...['--inh-caps=-all,+net_admin', '--ambient-caps=-all,+net_admin', '--bounding-set=-all,+net_admin'],

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
-import { DEGRADED_CODES } from '../../src/analysis/degraded.js';
+import { DEGRADED_CODES, NOTICES } from '../../src/analysis/degraded.js';
 import type { ForecastReason } from '../../src/analysis/forecast.js';
 import { formatSchema } from '../../src/cli/schema.js';
 import { ERROR_CODES, ERRORS } from '../../src/model/errors.js';
@@ -13,7 +13,11 @@ interface Reference {
   readonly ERRORS_PAGE: string;
   readExamples(page: string): unknown[];
   formatEventsPage(from: { schema: unknown; settingsSchema: unknown }, examples: readonly unknown[]): string;
-  formatErrorsPage(from: { errors: typeof ERRORS; degradedCodes: typeof DEGRADED_CODES }): string;
+  formatErrorsPage(from: {
+    errors: typeof ERRORS;
+    degradedCodes: typeof DEGRADED_CODES;
+    notices: typeof NOTICES;
+  }): string;
 }
 const script = new URL('../../scripts/reference.mjs', import.meta.url);
 const { EVENTS_PAGE, ERRORS_PAGE, readExamples, formatEventsPage, formatErrorsPage } = (await import(
@@ -53,12 +57,16 @@ describe('docs/errors.md', () => {
   const page = readFileSync(ERRORS_PAGE, 'utf8');
 
   it('is what scripts/reference.mjs makes of the tables', () => {
-    expect(page).toBe(formatErrorsPage({ errors: ERRORS, degradedCodes: DEGRADED_CODES }));
+    expect(page).toBe(formatErrorsPage({ errors: ERRORS, degradedCodes: DEGRADED_CODES, notices: NOTICES }));
   });
 
   it('lists every code and every reason, and no other', () => {
     const listed = [...page.matchAll(/^\| `(\w+)`/gm)].map(([, code]) => code);
-    const notices = ['table_stale', 'table_fresh'];
-    expect(listed).toEqual([...ERROR_CODES, ...Object.keys(DEGRADED_CODES), ...notices, ...Object.keys(REASONS)]);
+    expect(listed).toEqual([
+      ...ERROR_CODES,
+      ...Object.keys(DEGRADED_CODES),
+      ...Object.keys(NOTICES),
+      ...Object.keys(REASONS),
+    ]);
   });
 });
