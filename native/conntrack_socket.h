@@ -15,8 +15,7 @@
 //     drain(buffer: ArrayBuffer, rows: number, status: Float64Array): void;
 //     onReadable(callback: () => void): void;
 //     arm(): void;
-//     tableStats(): Promise<{ count: number; max?: number }>;
-//     cpuStats(): Promise<Record<'found' | 'invalid' | ..., number>>;
+//     stats(): Promise<{ table: { count: number; max?: number }; counters: Record<string, number> }>;
 //     protocolTimeouts(): Promise<{ tcp?: number[]; udp?: number[]; icmp?: number }>;
 //     dumpStart(): Promise<void>;
 //     dumpRead(buffer: ArrayBuffer, rows: number): Promise<number>;
@@ -58,8 +57,7 @@ class ConntrackSocket final : public Napi::ObjectWrap<ConntrackSocket> {
   Napi::Value Drain(const Napi::CallbackInfo& info);
   Napi::Value OnReadable(const Napi::CallbackInfo& info);
   Napi::Value Arm(const Napi::CallbackInfo& info);
-  Napi::Value ReadTableStats(const Napi::CallbackInfo& info);
-  Napi::Value ReadCpuStats(const Napi::CallbackInfo& info);
+  Napi::Value ReadStats(const Napi::CallbackInfo& info);
   Napi::Value ReadProtocolTimeouts(const Napi::CallbackInfo& info);
   Napi::Value StartDump(const Napi::CallbackInfo& info);
   Napi::Value ReadDump(const Napi::CallbackInfo& info);

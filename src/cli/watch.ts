@@ -2,7 +2,7 @@
  * The composition root of the library: settings -> source -> pipeline. One source serves all three streams; it opens with
  * the first subscription and closes with the last.
  */
-import { concatMap, EMPTY, merge, type Observable, of, share } from 'rxjs';
+import { EMPTY, filter, merge, type Observable, share } from 'rxjs';
 import * as v from 'valibot';
 import { liveSource } from '../kernel/live-source.js';
 import { CtwatchError } from '../model/errors.js';
@@ -24,7 +24,7 @@ export interface WatchOptions extends SettingsInput {
 
 /** The three views of one watch. All complete when it ends; all fail with a `CtwatchError` when it cannot begin. */
 export interface ConntrackWatch {
-  /** Raw events as columns, about every 10 ms while there are any. Readable only while `next` runs: copy what you keep. */
+  /** Raw events as columns, every few ms while there are any. Readable only while `next` runs: copy what you keep. */
   readonly batches: Observable<BatchRecord>;
   /** What is true of the table, four times a second. Rates per second, times in seconds, shares 0..1. */
   readonly ticks: Observable<TickObservation>;
@@ -45,8 +45,8 @@ export function watchConntrack({ signal, source, ...input }: WatchOptions = {}):
   const observations = records.pipe(observe(settings), share());
   const flows = settings.flows ? records.pipe(toFlows()) : EMPTY;
   return {
-    batches: records.pipe(concatMap((record) => (record.type === 'batch' ? of(record) : EMPTY))),
-    ticks: observations.pipe(concatMap((observation) => (observation.type === 'tick' ? of(observation) : EMPTY))),
+    batches: records.pipe(filter((record) => record.type === 'batch')),
+    ticks: observations.pipe(filter((observation) => observation.type === 'tick')),
     events: merge(flows, observations.pipe(toEvents(settings, VERSION))),
   };
 }

@@ -22,6 +22,12 @@ export const DRAIN_STATUS = {
   length: 7,
 } as const;
 
+/** The table and the per-CPU counters, read one after the other. */
+export interface Stats {
+  readonly table: TableStats;
+  readonly counters: KernelCounters;
+}
+
 /** The native class. Event reads happen on the calling thread, requests on a libuv worker. */
 export interface ConntrackSocket {
   readonly info: {
@@ -34,8 +40,7 @@ export interface ConntrackSocket {
   /** `callback` runs once after each `arm()`, when an event waits. */
   onReadable(callback: () => void): void;
   arm(): void;
-  tableStats(): Promise<TableStats>;
-  cpuStats(): Promise<KernelCounters>;
+  stats(): Promise<Stats>;
   protocolTimeouts(): Promise<{ tcp?: number[]; udp?: number[]; icmp?: number }>;
   dumpStart(): Promise<void>;
   /** Fills up to `rows` entries; 0 at the end. */

@@ -1,13 +1,13 @@
 /**
  * The live kernel as a source of records.
  *
- * Adaptive polling: idle, it waits until a socket is readable; after the first event it drains every `DRAIN_INTERVAL_MS`
- * until `EMPTY_DRAINS_BEFORE_IDLE` drains come back empty. A wake-up per event costs twice the CPU of a timed drain.
+ * Adaptive polling: idle, it waits until a socket is readable; after the first event it drains on a timer, until
+ * `EMPTY_DRAINS_BEFORE_IDLE` drains come back empty. A wake-up per event costs twice the CPU of a timed drain.
  * Ticks come four times a second, once a second while idle.
  * One batch is enough: it is leased to the subscribers while `next` runs and filled again afterwards.
  * Requests that take the kernel's ctnetlink mutex run on libuv workers; a late answer leaves its tick without a reading.
  */
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import { hostname, release } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { createBatch, type EventBatch } from '../model/batch.js';
@@ -15,21 +15,21 @@ import { CtwatchError } from '../model/errors.js';
 import {
   BATCH_ROWS,
   BATCHES_PER_TURN,
-  DRAIN_INTERVAL_MS,
+  DRAIN_EVENTS_PER_SECOND,
+  DRAIN_INTERVAL_MAX_MS,
+  DRAIN_INTERVAL_MIN_MS,
   EMPTY_DRAINS_BEFORE_IDLE,
+  EVENT_TRUESIZE_BYTES,
   IDLE_TICK_SECONDS,
-  KERNEL_COUNTERS_SECONDS,
-  TABLE_STATS_SECONDS,
+  STATS_SECONDS,
   TICK_SECONDS,
 } from '../model/limits.js';
 import {
   type BatchSource,
   type HostFacts,
   type Instant,
-  type KernelCounters,
   type ProtocolTimeouts,
   type SourceObserver,
-  type TableStats,
   TCP_TIMEOUT_NAMES,
 } from '../model/record.js';
 import {
@@ -38,6 +38,7 @@ import {
   effectiveCapabilities,
   netnsPath,
   openConntrackSocket,
+  type Stats,
   toCtwatchError,
 } from './addon.js';
 
@@ -70,12 +71,12 @@ class LiveReader {
   #drainTimer: NodeJS.Timeout | undefined;
   #tickTimer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
+  #drainIntervalMs = DRAIN_INTERVAL_MIN_MS;
   #emptyDrains = 0;
   #idle = false;
   #closed = false;
-  #table: Reading<TableStats> | undefined;
-  #counters: Reading<KernelCounters> | undefined;
-  #netns: Reading<void> | undefined;
+  #stats: Reading<Stats> | undefined;
+  #netnsInode: number | undefined;
 
   constructor(options: LiveSourceOptions, observer: SourceObserver, signal: AbortSignal) {
     this.#options = options;
@@ -89,9 +90,9 @@ class LiveReader {
     try {
       const socket = openConntrackSocket(this.#options);
       this.#socket = socket;
-      this.#table = new Reading(TABLE_STATS_SECONDS, () => socket.tableStats());
-      this.#counters = new Reading(KERNEL_COUNTERS_SECONDS, () => socket.cpuStats());
-      if (this.#options.netns !== undefined) this.#netns = await watchNetns(this.#options.netns);
+      this.#drainIntervalMs = drainIntervalMs(socket.info.recvBufferBytes);
+      this.#stats = new Reading(STATS_SECONDS, () => socket.stats());
+      this.#netnsInode = this.#readNetnsInode();
       const host = await this.#readHost(socket);
       this.#observer.next({ type: 'open', at: readClocks(), host });
     } catch (error) {
@@ -148,8 +149,7 @@ class LiveReader {
   }
 
   async #readHost(socket: ConntrackSocket): Promise<HostFacts> {
-    const requests = [socket.tableStats(), socket.cpuStats(), readTimeouts(socket)] as const;
-    const [table, counters, timeouts] = await Promise.all(requests);
+    const [{ table, counters }, timeouts] = await Promise.all([socket.stats(), readTimeouts(socket)]);
     return {
       hostname: hostname(),
       kernelRelease: release(),
@@ -187,7 +187,7 @@ class LiveReader {
       this.#idle = true;
       this.#socket?.arm();
     } else if (this.#drainTimer === undefined) {
-      this.#drainTimer = setTimeout(() => this.#guard(() => this.#turn()), DRAIN_INTERVAL_MS);
+      this.#drainTimer = setTimeout(() => this.#guard(() => this.#turn()), this.#drainIntervalMs);
     } else this.#drainTimer.refresh();
   }
 
@@ -230,15 +230,19 @@ class LiveReader {
     const at = readClocks();
     this.#emitTick(at);
     if (this.#closed) return;
-    const fail = (error: unknown) => this.#end(error);
-    this.#table?.ask(at.monotonicSeconds, fail);
-    this.#counters?.ask(at.monotonicSeconds, fail);
-    this.#netns?.ask(at.monotonicSeconds, fail);
+    if (this.#stats?.ask(at.monotonicSeconds, (error) => this.#end(error)) !== true) return;
+    // At the same pace. Our sockets keep a deleted namespace alive and silent: only its name tells.
+    if (this.#readNetnsInode() === this.#netnsInode) return;
+    this.#end(new CtwatchError({ code: 'ERR_NETNS_GONE', operation: `watch ${this.#options.netns}` }));
+  }
+
+  #readNetnsInode(): number | undefined {
+    const { netns } = this.#options;
+    return netns === undefined ? undefined : statSync(netnsPath(netns), { throwIfNoEntry: false })?.ino;
   }
 
   #emitTick(at: Instant): void {
-    const table = this.#table?.take();
-    const counters = this.#counters?.take();
+    const stats = this.#stats?.take();
     this.#observer.next({
       type: 'tick',
       at,
@@ -248,8 +252,7 @@ class LiveReader {
         malformed: this.#status[DRAIN_STATUS.malformed] ?? 0,
         unknownLosses: this.#status[DRAIN_STATUS.unknownLosses] ?? 0,
       },
-      ...(table !== undefined && { table }),
-      ...(counters !== undefined && { counters }),
+      ...stats,
     });
   }
 
@@ -284,10 +287,10 @@ class Reading<T> {
     return answer;
   }
 
-  /** An answer that does not come in time is no failure: the next one may. */
-  ask(monotonicSeconds: number, fail: (error: unknown) => void): void {
+  /** Whether it was due and asked for. An answer that does not come in time is no failure: the next one may. */
+  ask(monotonicSeconds: number, fail: (error: unknown) => void): boolean {
     // A quarter tick early counts as due: timers jitter.
-    if (this.#pending || monotonicSeconds - this.#askedAt < this.#seconds - TICK_SECONDS / 4) return;
+    if (this.#pending || monotonicSeconds - this.#askedAt < this.#seconds - TICK_SECONDS / 4) return false;
     this.#pending = true;
     this.#askedAt = monotonicSeconds;
     this.#request()
@@ -302,16 +305,14 @@ class Reading<T> {
       .finally(() => {
         this.#pending = false;
       });
+    return true;
   }
 }
 
-/** Our sockets keep a deleted namespace alive and silent: only its name tells. */
-async function watchNetns(name: string): Promise<Reading<void>> {
-  const { ino: inode } = await stat(netnsPath(name));
-  return new Reading(TABLE_STATS_SECONDS, async () => {
-    const now = await stat(netnsPath(name)).catch(() => undefined);
-    if (now?.ino !== inode) throw new CtwatchError({ code: 'ERR_NETNS_GONE', operation: `watch ${name}` });
-  });
+/** As long as `DRAIN_EVENTS_PER_SECOND` cannot fill more than half of the buffer. */
+function drainIntervalMs(recvBufferBytes: number): number {
+  const halfFullMs = (recvBufferBytes / EVENT_TRUESIZE_BYTES / 2 / DRAIN_EVENTS_PER_SECOND) * 1000;
+  return Math.min(DRAIN_INTERVAL_MAX_MS, Math.max(DRAIN_INTERVAL_MIN_MS, Math.floor(halfFullMs)));
 }
 
 async function readTimeouts(socket: ConntrackSocket): Promise<ProtocolTimeouts> {

@@ -8,7 +8,7 @@
  *
  * Time comes from the records alone, so the same records give the same observations.
  */
-import { concatMap, defer, EMPTY, type Observable, type OperatorFunction, of } from 'rxjs';
+import { defer, filter, map, type Observable, type OperatorFunction } from 'rxjs';
 import { BurstDetector, type BurstSnapshot, type BurstTransition } from '../analysis/burst.js';
 import { type Forecast, forecast } from '../analysis/forecast.js';
 import { Lifetimes } from '../analysis/lifetimes.js';
@@ -87,14 +87,12 @@ export function observe(settings: Settings): OperatorFunction<SourceRecord, Obse
     defer(() => {
       let watch: Watch | undefined;
       return records.pipe(
-        concatMap((record) => {
-          if (record.type === 'open') {
-            watch = new Watch(record.host, record.at, settings);
-            return of({ type: 'open', at: record.at, host: record.host } as const);
-          }
-          const observation = watch?.observe(record);
-          return observation === undefined ? EMPTY : of(observation);
+        map((record): Observation | undefined => {
+          if (record.type !== 'open') return watch?.observe(record);
+          watch = new Watch(record.host, record.at, settings);
+          return { type: 'open', at: record.at, host: record.host };
         }),
+        filter((observation) => observation !== undefined),
       );
     });
 }
