@@ -78,7 +78,8 @@ function loadAddon(): Addon {
   try {
     addon = createRequire(import.meta.url)(path) as Addon;
   } catch (cause) {
-    throw new CtwatchError({ code: 'ERR_ADDON_MISSING', operation: `load ${path}`, detail: String(cause), cause });
+    const detail = String(cause).split('\n')[0] ?? '';
+    throw new CtwatchError({ code: 'ERR_ADDON_MISSING', operation: `load ${path}`, detail, cause });
   }
   const { layout, presentBits } = addon.ConntrackSocket;
   const ours = JSON.stringify([COLUMNS, Object.entries(PRESENT).sort()]);
@@ -135,14 +136,18 @@ export function toCtwatchError(error: unknown, fallback: ErrorCode): CtwatchErro
 }
 
 function codeOf(operation: string, errno: string | undefined): ErrorCode | undefined {
+  const entering = operation === 'setns' || operation === 'open-netns';
   switch (errno) {
     case 'EPERM':
     case 'EACCES':
-      return operation === 'setns' || operation === 'open-netns' ? 'ERR_CAP_SYS_ADMIN' : 'ERR_CAP_NET_ADMIN';
+      return entering ? 'ERR_CAP_SYS_ADMIN' : 'ERR_CAP_NET_ADMIN';
     case 'ENOENT':
     case 'ENOTDIR':
     case 'EINVAL':
-      return operation === 'setns' || operation === 'open-netns' ? 'ERR_NETNS_NOT_FOUND' : undefined;
+    case 'EOPNOTSUPP':
+      if (entering) return 'ERR_NETNS_NOT_FOUND';
+      // nfnetlink knows no such subsystem or group: nf_conntrack_netlink is not there.
+      return operation === 'add-membership' || operation === 'table-stats' ? 'ERR_CONNTRACK_UNAVAILABLE' : undefined;
     case 'EPROTONOSUPPORT':
     case 'EAFNOSUPPORT':
     case 'ENOSYS':

@@ -54,9 +54,11 @@ export function describeForecast(forecast: ForecastFields): string {
 
 function describeInterval({ seconds_to_full_low: low, seconds_to_full_high: high }: ForecastFields): string {
   if (low === undefined) return '';
-  return high === undefined
-    ? ` (${formatSeconds(low)} or later)`
-    : ` (${formatSeconds(low)} to ${formatSeconds(high)})`;
+  if (high === undefined) return ` (${formatSeconds(low)} or later)`;
+  const [from, to] = [formatSeconds(low), formatSeconds(high)];
+  // Once is enough for a unit that both share.
+  const unit = to.slice(to.indexOf(' '));
+  return from.endsWith(unit) ? ` (${from.slice(0, -unit.length)}-${to})` : ` (${from} to ${to})`;
 }
 
 /** `tcp to 10.0.0.5:6379`. */

@@ -24,6 +24,23 @@ describe('a stream', () => {
     expect(lines.at(-1)).toMatchObject({ reason: signal, netns: namespace.name });
   });
 
+  it('ends with status 1, a stop line and one line on standard error when its namespace is deleted', async () => {
+    const namespace = await createNamespace();
+    const { status, stdout, stderr } = await runCli({
+      args: ['stream', '--netns', namespace.name],
+      onLine: (line) => {
+        if (line.includes('"type":"start"')) void namespace.remove();
+      },
+    });
+    expect(status).toBe(1);
+    expect(parseLines(stdout).at(-1)).toMatchObject({
+      type: 'stop',
+      level: 'error',
+      error: { code: 'ERR_NETNS_GONE' },
+    });
+    expect(stderr).toMatch(/^ctwatch: watch ctw-.*\[ERR_NETNS_GONE\].*\n$/);
+  });
+
   it('ends after one sample with --once', async () => {
     const namespace = await createNamespace();
     const { status, stdout } = await runCli({ args: ['--once', '--netns', namespace.name] });

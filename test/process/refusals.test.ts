@@ -65,6 +65,26 @@ describe('places where it cannot run: status 3 and one line with the command tha
     expect(stderr).toMatch(/^ctwatch: .*no network namespace of that name.*ip netns list\n$/);
   });
 
+  it('another system than Linux', async () => {
+    // NODE_OPTIONS has quotes of its own.
+    const elsewhere = 'data:text/javascript,Object.defineProperty(process,`platform`,{value:`darwin`})';
+    const { status, stdout, stderr } = await runCli({
+      args: ['stream'],
+      environment: { NODE_OPTIONS: `--import ${elsewhere}` },
+    });
+    expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
+    expect(stderr).toMatch(/^ctwatch: .*Linux only.*\[ERR_NOT_LINUX\].*\n$/);
+  });
+
+  it('no addon', async () => {
+    const { status, stderr } = await runCli({
+      args: ['stream'],
+      environment: { CTWATCH_ADDON: join(directory, 'none.node') },
+    });
+    expect(status).toBe(3);
+    expect(stderr).toMatch(/^ctwatch: .*\[ERR_ADDON_MISSING\]; remedy: npm run bootstrap\n$/);
+  });
+
   it('no CAP_NET_ADMIN', async () => {
     const { status, stdout, stderr } = await runCli({
       args: ['stream'],

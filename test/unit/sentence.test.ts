@@ -77,7 +77,7 @@ describe('describeTable', () => {
 
 describe('describeForecast', () => {
   it.each([
-    [fills, 'full in 67 s (58 s to 81 s)'],
+    [fills, 'full in 67 s (58-81 s)'],
     [{ verdict: 'fills', seconds_to_full: 67, seconds_to_full_low: 58 }, 'full in 67 s (58 s or later)'],
     [{ verdict: 'fills', seconds_to_full: 300 }, 'full in 5 min'],
     [{ verdict: 'fills', seconds_to_full: 0, seconds_to_full_low: 0, seconds_to_full_high: 0 }, 'full'],
@@ -105,7 +105,7 @@ describe('describeTalker', () => {
 describe('describeSample', () => {
   it('gives the table, its growth with a sign, and the forecast', () => {
     expect(describeSample(table, 2310, fills)).toBe(
-      '107,310 of 262,144 entries (41 %), +2,310/s, full in 67 s (58 s to 81 s)',
+      '107,310 of 262,144 entries (41 %), +2,310/s, full in 67 s (58-81 s)',
     );
     expect(describeSample(table, -3, { verdict: 'drains' })).toMatch(/, -3\/s, draining$/);
   });
@@ -115,7 +115,7 @@ describe('describeAlert', () => {
   it('says the state, what grows since when, how long it will last, and who', () => {
     expect(describeAlert({ ...parts, name: 'time_to_full', burst, culprits: [culprit] })).toBe(
       'conntrack table at 107,310 of 262,144 entries (41 %), growing 2,310/s since 14:02:07 ' +
-        '(a burst, 4.1 times the usual rate): full in 67 s (58 s to 81 s). 83 % of the growth is tcp to 10.0.0.5:6379.',
+        '(a burst, 4.1 times the usual rate): full in 67 s (58-81 s). 83 % of the growth is tcp to 10.0.0.5:6379.',
     );
   });
 
