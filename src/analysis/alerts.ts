@@ -130,6 +130,9 @@ function above(value: number, warning: number, critical: number): Severity | und
 const RANK = { none: 0, warning: 1, critical: 2 } as const;
 const rank = (severity: Severity | undefined) => RANK[severity ?? 'none'];
 
+/** Some conditions hold only in the ticks that bring a reading, once a second: they have not gone in between. */
+const READING_SECONDS = 1.5;
+
 class Condition {
   readonly name: AlertName;
   readonly #hold: Hold;
@@ -138,6 +141,9 @@ class Condition {
   /** Since when `raise` has been above, and `keep` below, the present severity. */
   #raisedAt: number | undefined;
   #lostAt: number | undefined;
+  /** The worst `keep` of the last `READING_SECONDS`. */
+  #kept: Severity | undefined;
+  #keptAt = Number.NEGATIVE_INFINITY;
 
   constructor(name: AlertName, hold: Hold) {
     this.name = name;
@@ -158,12 +164,17 @@ class Condition {
 
     if (rank(level.keep) < rank(this.#severity)) this.#lostAt ??= monotonicSeconds;
     else this.#lostAt = undefined;
+    const keptSeconds = monotonicSeconds - this.#keptAt;
+    if (keptSeconds > READING_SECONDS || rank(level.keep) >= rank(this.#kept)) {
+      this.#kept = level.keep;
+      this.#keptAt = monotonicSeconds;
+    }
 
     if (this.#raisedAt !== undefined && monotonicSeconds - this.#raisedAt >= this.#hold.raiseSeconds) {
       return this.#become(level.raise);
     }
     if (this.#lostAt !== undefined && monotonicSeconds - this.#lostAt >= this.#hold.clearSeconds) {
-      return this.#become(level.keep);
+      return this.#become(this.#kept);
     }
     return undefined;
   }

@@ -3,7 +3,7 @@
  * Each with the command that changes it; ctwatch itself never runs one. `docs/errors.md` is checked against the codes.
  */
 import type { Degraded } from '../model/events.js';
-import { EVENT_TRUESIZE_BYTES } from '../model/limits.js';
+import { EVENT_TRUESIZE_BYTES, RECV_BUFFER_BYTES } from '../model/limits.js';
 import type { HostFacts } from '../model/record.js';
 
 /** Every code with what it means for the numbers. */
@@ -15,7 +15,7 @@ export const DEGRADED_CODES = {
     'no event times and lifetimes from the kernel (nf_conntrack_timestamp=0): both are measured on arrival',
   accounting_off: 'no packets and bytes of flows (nf_conntrack_acct=0)',
   receive_buffer_small: 'the receive buffer could not be enlarged: a burst may lose details (totals stay exact)',
-  table_empty: 'no entries: conntrack is active only where a firewall rule uses it',
+  table_empty: 'no entries: no traffic yet, or no firewall rule that uses conntrack',
   max_unknown: 'the kernel does not tell nf_conntrack_max over netlink (before Linux 4.18): no forecast',
   buckets_few: 'the hash table is small for its limit: lookups walk long chains when the table fills',
 } as const;
@@ -43,9 +43,9 @@ export function listDegraded(host: HostFacts): Degraded[] {
   if (sysctls.events === 2) add('events_on_demand', sysctl('nf_conntrack_events', 1));
   if (sysctls.timestamp === 0) add('timestamps_off', sysctl('nf_conntrack_timestamp', 1));
   if (sysctls.acct === 0) add('accounting_off', sysctl('nf_conntrack_acct', 1));
-  if (!host.recvBufferForced) {
+  if (!host.recvBufferForced && host.recvBufferBytes < RECV_BUFFER_BYTES) {
     const events = Math.floor(host.recvBufferBytes / EVENT_TRUESIZE_BYTES);
-    add('receive_buffer_small', 'sudo sysctl -w net.core.rmem_max=33554432', `; it holds ${events} events`);
+    add('receive_buffer_small', `sudo sysctl -w net.core.rmem_max=${RECV_BUFFER_BYTES}`, `; it holds ${events} events`);
   }
   if (table.count === 0) {
     add(

@@ -12,7 +12,7 @@
 import type { BurstSnapshot } from './burst.js';
 import type { ClassLifetimes, LifetimesView } from './lifetimes.js';
 import { normalCdf } from './normal.js';
-import { CURVE_SECONDS, HORIZON_SECONDS, learnedRatioOf, type World, writeSurvival } from './survival.js';
+import { CURVE_SECONDS, HORIZON_SECONDS, learnedRatioOf, nextTimeout, type World, writeSurvival } from './survival.js';
 import { SWEEP_SECONDS, type TableSnapshot } from './table.js';
 
 /** What a forecast is made from; everything at the same moment. */
@@ -74,6 +74,8 @@ const UPTIME_MIN_SECONDS = 3;
 const LOST_RATIO_MAX = 0.2;
 /** A table that falls below this part of its count drains. */
 const DRAIN_RATIO = 0.9;
+/** CONFIG_HZ of the usual kernels. */
+const KERNEL_HZ = 250;
 /** Error of the model itself, relative to the change it predicts. */
 const MODEL_ERROR_RATIO = 0.02;
 /** Ages are taken one by one to here and then in groups: the first ones are where a burst is. */
@@ -107,7 +109,7 @@ export function forecast(input: ForecastInput): Forecast {
   const { count, max } = input.table;
   if (count === undefined) return { verdict: 'unknown', reason: 'no_table' };
   if (max === undefined || !(max > 0)) return { verdict: 'unknown', reason: 'no_max' };
-  if (count >= max) return full(input, count, max);
+  if (count >= max) return full(input, max);
   if (input.lostRatio > LOST_RATIO_MAX) return { verdict: 'unknown', reason: 'loss' };
   if (input.uptimeSeconds < UPTIME_MIN_SECONDS || input.lifetimes.arrivals.seconds <= 0) {
     return { verdict: 'unknown', reason: 'learning' };
@@ -137,7 +139,7 @@ export function forecast(input: ForecastInput): Forecast {
   return { verdict: 'plateaus', ...plateau(mean, max), ...known };
 }
 
-function full(input: ForecastInput, count: number, max: number): Forecast {
+function full(input: ForecastInput, max: number): Forecast {
   const drop = secondsToDrop(input, 0, max);
   return {
     verdict: 'fills',
@@ -145,8 +147,6 @@ function full(input: ForecastInput, count: number, max: number): Forecast {
     secondsToFullLow: 0,
     secondsToFullHigh: 0,
     ...(drop === undefined ? {} : { secondsToDrop: drop }),
-    plateauCount: count,
-    plateauRatio: count / max,
     probabilityFull10m: 1,
   };
 }
@@ -267,10 +267,29 @@ function predict(input: ForecastInput, count: number, world: World): Path {
  * How long an expired entry still counts, at the peak of a cycle: what expires in the interval of the collector and is not
  * met by a lookup before, (1 - e^(-hG)) / h.
  */
-function collectionWait({ table, lifetimes, buckets }: ForecastInput): number {
-  const interval = table.sweepIntervalSeconds ?? SWEEP_SECONDS;
-  const hazard = buckets === undefined ? 0 : (2 * lifetimes.arrivals.newPerSecond) / buckets;
+function collectionWait(input: ForecastInput): number {
+  const interval = input.table.sweepIntervalSeconds ?? collectorInterval(input);
+  const hazard = input.buckets === undefined ? 0 : (2 * input.lifetimes.arrivals.newPerSecond) / input.buckets;
   return hazard * interval < 1e-6 ? interval : -Math.expm1(-hazard * interval) / hazard;
+}
+
+/**
+ * The collector's interval before a sweep was seen: gc_worker() takes the mean m of the timeouts left, which its integer
+ * arithmetic stops approaching at m + sqrt(100 (60 - m) / HZ), at most 60 s. A table of short timeouts is swept often.
+ */
+function collectorInterval({ table, lifetimes }: ForecastInput): number {
+  // Initial entries may be anything, so they count as long ones.
+  let entries = table.blind;
+  let timeLeft = table.blind * SWEEP_SECONDS;
+  for (const learned of lifetimes.classes) {
+    const rate = lifetimes.arrivals.classNewPerSecond[learned.index] ?? 0;
+    const timeout = nextTimeout(learned, lifetimes.timeouts);
+    entries += rate * timeout;
+    timeLeft += (rate * timeout * timeout) / 2;
+  }
+  const mean = entries > 0 ? timeLeft / entries : SWEEP_SECONDS;
+  if (mean >= SWEEP_SECONDS) return SWEEP_SECONDS;
+  return Math.min(SWEEP_SECONDS, mean + Math.sqrt((100 * (SWEEP_SECONDS - mean)) / KERNEL_HZ));
 }
 
 /** What expired entries add to the mean at their peak, within a collection cycle. */

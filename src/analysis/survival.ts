@@ -48,6 +48,12 @@ function endingsOf(protocol: number, { tcp, udp, icmp }: ProtocolTimeouts): Endi
   }
 }
 
+/** The timeout that most flows of a class will end in, seconds, as far as those seen have not outlived it. */
+export function nextTimeout({ protocol, frontierSeconds }: ClassLifetimes, timeouts: ProtocolTimeouts): number {
+  const { expected } = endingsOf(protocol, timeouts);
+  return expected.find((timeout) => timeout + COLLECTION_SECONDS >= frontierSeconds) ?? COLLECTION_SECONDS * 2;
+}
+
 /**
  * Writes the survival curve of a class in a world into `curve`: part still present at age 0, 1, ... s, from 1 falling.
  * `collectionSeconds` is how long an expired entry is expected to wait at the peak of a collection cycle.

@@ -62,7 +62,8 @@ function readConfigFile(path: string, required: boolean): Layer {
   try {
     return parseToml(text);
   } catch (cause) {
-    const detail = String((cause as Error).message).split('\n')[0] ?? '';
+    const { message, line } = cause as Error & { line?: number };
+    const detail = `${message.split('\n')[0]}${line === undefined ? '' : ` (line ${line})`}`;
     throw new CtwatchError({ code: 'ERR_CONFIG_UNREADABLE', operation: path, detail, cause });
   }
 }
@@ -73,14 +74,15 @@ function variableName(path: Path): string {
 }
 
 function readEnvironment(environment: ConfigSources['environment']): Layer {
-  const keys = new Map(settingPaths(settingsSchema).map((path) => [variableName(path), path]));
+  const keys = new Map(settingLeaves(settingsSchema).map((leaf) => [variableName(leaf.path), leaf]));
   let layer: Layer = {};
   for (const [name, text] of Object.entries(environment)) {
     if (!name.startsWith('CTWATCH_') || RESERVED_VARIABLES.has(name) || text === undefined) continue;
-    const path = keys.get(name);
-    if (path === undefined)
+    const leaf = keys.get(name);
+    if (leaf === undefined)
       throw new CtwatchError({ code: 'ERR_BAD_CONFIG', operation: name, detail: 'no such variable' });
-    layer = merge(layer, path.reduceRight<unknown>((value, key) => ({ [key]: value }), readScalar(text)) as Layer);
+    const value: unknown = leaf.type === 'string' ? text : readScalar(text);
+    layer = merge(layer, leaf.path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Layer);
   }
   return layer;
 }
@@ -90,12 +92,12 @@ function readScalar(text: string): unknown {
   return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
 }
 
-/** The path of every leaf of the schema, from the schema itself. */
-function settingPaths(schema: v.GenericSchema, path: Path = []): Path[] {
-  if ('wrapped' in schema) return settingPaths(schema.wrapped as v.GenericSchema, path);
-  if (!('entries' in schema)) return [path];
+/** The path and type of every leaf of the schema, from the schema itself. */
+function settingLeaves(schema: v.GenericSchema, path: Path = []): { path: Path; type: string }[] {
+  if ('wrapped' in schema) return settingLeaves(schema.wrapped as v.GenericSchema, path);
+  if (!('entries' in schema)) return [{ path, type: schema.type }];
   const entries = Object.entries(schema.entries as Record<string, v.GenericSchema>);
-  return entries.flatMap(([key, entry]) => settingPaths(entry, [...path, key]));
+  return entries.flatMap(([key, entry]) => settingLeaves(entry, [...path, key]));
 }
 
 function isLayer(value: unknown): value is Layer {

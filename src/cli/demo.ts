@@ -8,13 +8,14 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { hostname } from 'node:os';
+import * as v from 'valibot';
 import { CtwatchError } from '../model/errors.js';
 import type { CtEvent, EventOf } from '../model/events.js';
+import { settingsSchema } from '../model/settings.js';
 import { formatCount, formatSeconds } from '../pipeline/sentence.js';
-import { NdjsonSink } from '../sinks/ndjson.js';
+import { NdjsonSink, outputError } from '../sinks/ndjson.js';
 import { formatNarration } from '../views/narration.js';
-import { readSettings } from './config.js';
-import { DEMO_SECONDS, JOBS_PER_SECOND, VISITORS_PER_SECOND } from './incident.js';
+import { JOBS_PER_SECOND, VISITORS_PER_SECOND } from './incident.js';
 import { type EventSink, runStream } from './stream.js';
 
 /**
@@ -59,17 +60,22 @@ function usableUnshare(): string[] {
 export async function playDemo({ json }: DemoOptions): Promise<void> {
   runTool('ip', ['link', 'set', 'lo', 'up']);
   runTool('nft', ['-f', '-'], RULES);
-  const settings = readSettings({ flags: { assume_max: ASSUMED_MAX, interval: 5 }, environment: {} });
+  // Not the host's configuration: the demo is the same everywhere.
+  const settings = v.parse(settingsSchema, { assume_max: ASSUMED_MAX, interval: 5 });
   const controller = new AbortController();
   const verdict = new Verdict((reason) => controller.abort(reason));
   let traffic: ChildProcess | undefined;
+  let failure: CtwatchError | undefined;
   try {
     await runStream({
       settings,
       signal: controller.signal,
       openSink: (onClosed) => {
-        const sink = json || !process.stdout.isTTY ? openJson(onClosed) : openNarration();
-        traffic = startTraffic((reason) => controller.abort(reason));
+        const sink = json || !process.stdout.isTTY ? openJson(onClosed) : openNarration(onClosed);
+        traffic = startTraffic((error) => {
+          failure ??= error;
+          controller.abort('the demo is over');
+        });
         return {
           write: (event) => {
             sink.write(event);
@@ -80,8 +86,9 @@ export async function playDemo({ json }: DemoOptions): Promise<void> {
       },
     });
   } finally {
-    traffic?.kill();
+    traffic?.removeAllListeners().kill();
   }
+  if (failure !== undefined) throw failure;
   if (!json && process.stdout.isTTY) process.stdout.write(verdict.text());
 }
 
@@ -89,7 +96,8 @@ function openJson(onClosed: (error?: CtwatchError) => void): EventSink {
   return new NdjsonSink({ stream: process.stdout, hostname: hostname(), onClosed });
 }
 
-function openNarration(): EventSink {
+function openNarration(onClosed: (error?: CtwatchError) => void): EventSink {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => onClosed(outputError(error)));
   process.stdout.write(
     `A private namespace: ${VISITORS_PER_SECOND} visitors/s on the web port and a pool of connections to Redis, a table of ${formatCount(ASSUMED_MAX)}.\n` +
       `In a moment the pool is lost and every job opens its own connection: ${JOBS_PER_SECOND}/s, each 120 s in TIME_WAIT.\n\n`,
@@ -100,11 +108,14 @@ function openNarration(): EventSink {
   };
 }
 
-function startTraffic(onExit: (reason: string) => void): ChildProcess {
+/** `onEnd` gets the error when the traffic did not come to its end. */
+function startTraffic(onEnd: (error?: CtwatchError) => void): ChildProcess {
   const child = spawn(process.execPath, [process.argv[1] ?? '', 'demo-traffic'], {
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['pipe', 'ignore', 'inherit'],
   });
-  child.once('exit', () => onExit('the demo is over'));
+  const failed = (cause?: unknown) => onEnd(new CtwatchError({ code: 'ERR_DEMO_TRAFFIC', operation: 'demo', cause }));
+  child.once('error', failed);
+  child.once('exit', (status) => (status === 0 ? onEnd() : failed()));
   return child;
 }
 
@@ -119,7 +130,7 @@ class Verdict {
   }
 
   observe(event: CtEvent): void {
-    if (event.type === 'alert' && event.name === 'time_to_full' && event.phase === 'firing') this.#alert ??= event;
+    if (event.type === 'alert' && event.phase === 'firing' && event.forecast.verdict === 'fills') this.#alert ??= event;
     if (event.type !== 'sample' || this.#fullAt !== undefined) return;
     if ((event.table.count ?? 0) >= ASSUMED_MAX) {
       this.#fullAt = event.unixSeconds;
@@ -131,9 +142,8 @@ class Verdict {
     const predicted = this.#alert?.forecast.seconds_to_full;
     if (this.#alert === undefined || predicted === undefined) return '\nNo alert came.\n';
     const used = Math.round((this.#alert.table.used_ratio ?? 0) * 100);
-    const warned = `\nThe alert came at ${used} % and said: full in ${formatSeconds(predicted)}.`;
-    if (this.#fullAt === undefined)
-      return `${warned} The demo ended after ${DEMO_SECONDS} s, before the table was full.\n`;
+    const warned = `\nThe first alert came at ${used} % and said: full in ${formatSeconds(predicted)}.`;
+    if (this.#fullAt === undefined) return `${warned} The demo ended before the table was full.\n`;
     return `${warned} It was full ${formatSeconds(this.#fullAt - this.#alert.unixSeconds)} later.\n`;
   }
 }

@@ -58,8 +58,9 @@ function pace(port: number, perSecond: () => number): void {
   }, SLICE_MS);
 }
 
-/** Plays it, says `incident` on standard output when the pool is lost, and exits at the end. */
+/** Plays it to its end, or until whoever started it is gone: standard input is a pipe from there. */
 export async function runIncident(): Promise<void> {
+  process.stdin.on('end', () => process.exit()).resume();
   await Promise.all([serve(WEB_PORT), serve(REDIS_PORT)]);
   openPool();
   let incident = false;
@@ -67,7 +68,6 @@ export async function runIncident(): Promise<void> {
   pace(REDIS_PORT, () => (incident ? JOBS_PER_SECOND : 0));
   setTimeout(() => {
     incident = true;
-    process.stdout.write('incident\n');
   }, INCIDENT_AT_SECONDS * 1000);
   await new Promise((resolve) => setTimeout(resolve, DEMO_SECONDS * 1000));
 }

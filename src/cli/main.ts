@@ -1,7 +1,7 @@
 /** The command line: parses, runs one command, and turns its ending into an exit status. */
 import { Command, CommanderError, Option } from 'commander';
 import { CtwatchError } from '../model/errors.js';
-import { NdjsonSink } from '../sinks/ndjson.js';
+import { NdjsonSink, outputError } from '../sinks/ndjson.js';
 import { readSettings } from './config.js';
 import { VERSION } from './version.js';
 
@@ -40,7 +40,12 @@ function createProgram(): Command {
     .exitOverride()
     .configureOutput({
       outputError: (text, write) =>
-        write(`ctwatch: ${text.replace(/^error: /, '').trim()} [ERR_BAD_OPTION]; remedy: ctwatch --help\n`),
+        write(
+          `ctwatch: ${text
+            .replace(/^error: /, '')
+            .trim()
+            .replaceAll('\n', ' ')} [ERR_BAD_OPTION]; remedy: ctwatch --help\n`,
+        ),
     });
 
   program
@@ -88,6 +93,7 @@ function createProgram(): Command {
     .option('--netns <name>', 'look at this network namespace')
     .option('--json', 'one JSON object a line')
     .action(async ({ netns, json }: { netns?: string; json?: boolean }) => {
+      endWithOutput();
       const { runDoctor } = await import('./doctor.js');
       process.exitCode = await runDoctor({ netns, json: json ?? false });
     });
@@ -96,11 +102,20 @@ function createProgram(): Command {
     .command('schema')
     .description('print the JSON Schema (draft 2020-12) of every line that stream prints')
     .action(async () => {
+      endWithOutput();
       const { formatSchema } = await import('./schema.js');
       process.stdout.write(formatSchema());
     });
 
   return program;
+}
+
+/** For commands without a sink: a closed pipe (`| head`) is an ordinary ending, another failure of the output is told. */
+function endWithOutput(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    const failure = outputError(error);
+    process.exit(failure === undefined ? 0 : exitStatusOf(failure));
+  });
 }
 
 /** commander has printed its own message for the errors it throws. */
@@ -113,15 +128,11 @@ function exitStatusOf(error: unknown): number {
   throw error;
 }
 
-/** A closed pipe (`| head`) is an ordinary ending for every command. */
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-});
-
 try {
   await createProgram().parseAsync();
-  // Whatever a stalled reader left unread has had its time.
-  process.exit();
+  // Whatever a stalled reader of a stream left unread has had its time; the others wait for what they have written.
+  // An error of that write is told by whoever listens for it, a turn later.
+  process.stdout.write('', (error) => (error ? setImmediate(() => process.exit()) : process.exit()));
 } catch (error) {
   process.exit(exitStatusOf(error));
 }

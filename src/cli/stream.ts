@@ -29,10 +29,11 @@ export async function runStream({ settings, once, openSink, signal }: StreamOpti
   const onAbort = () => stop(String(signal?.reason));
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onSignal);
   signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted === true) onAbort();
 
   let failure: CtwatchError | undefined;
   const sink = openSink((error) => {
-    failure = error;
+    failure ??= error;
     stop('reader closed');
   });
   try {
@@ -42,15 +43,15 @@ export async function runStream({ settings, once, openSink, signal }: StreamOpti
           sink.write(event);
           if (once === true && event.type === 'sample') stop('once');
           if (event.type === 'stop' && event.error !== undefined) {
-            failure = new CtwatchError({ ...event.error, detail: event.reason });
+            failure ??= new CtwatchError({ ...event.error, detail: event.reason });
           }
         },
         error: reject,
         complete: resolve,
       });
     });
-    await sink.end();
   } finally {
+    await sink.end();
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('SIGHUP', onSignal);
     signal?.removeEventListener('abort', onAbort);
   }

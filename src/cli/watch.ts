@@ -7,6 +7,7 @@ import * as v from 'valibot';
 import { liveSource } from '../kernel/live-source.js';
 import { CtwatchError } from '../model/errors.js';
 import type { CtEvent } from '../model/events.js';
+import { IDLE_TICK_SECONDS, TICK_SECONDS } from '../model/limits.js';
 import type { BatchRecord, BatchSource } from '../model/record.js';
 import { type Settings, type SettingsInput, settingsSchema } from '../model/settings.js';
 import { toEvents } from '../pipeline/events.js';
@@ -39,7 +40,13 @@ export interface ConntrackWatch {
 export function watchConntrack({ signal, source, ...input }: WatchOptions = {}): ConntrackWatch {
   const settings = parseSettings(input);
   const records = fromSource(
-    source ?? liveSource({ recvBufferBytes: settings.receive_buffer_bytes, netns: settings.netns }),
+    source ??
+      liveSource({
+        recvBufferBytes: settings.receive_buffer_bytes,
+        netns: settings.netns,
+        // An interval that whole seconds do not meet needs the quick beat on a quiet host too.
+        idleTickSeconds: Number.isInteger(settings.interval) ? IDLE_TICK_SECONDS : TICK_SECONDS,
+      }),
     signal,
   ).pipe(share());
   const observations = records.pipe(observe(settings), share());

@@ -98,7 +98,10 @@ export function openConntrackSocket(options: { recvBufferBytes: number; netns?: 
       ? new ConntrackSocket({ recvBufferBytes: options.recvBufferBytes })
       : new ConntrackSocket({ recvBufferBytes: options.recvBufferBytes, netnsPath: netnsPath(options.netns) });
   } catch (error) {
-    throw toCtwatchError(error, 'ERR_KERNEL_SOURCE');
+    const failure = toCtwatchError(error, 'ERR_KERNEL_SOURCE');
+    if (failure.code !== 'ERR_NETNS_NOT_FOUND') throw failure;
+    const { code, errno } = failure;
+    throw new CtwatchError({ code, operation: `--netns ${options.netns}`, errno, cause: error });
   }
 }
 
@@ -125,7 +128,9 @@ export function effectiveCapabilities(): string[] {
 /** Gives an error of the addon its code and remedy: by the system call and errno it names, else `fallback`. */
 export function toCtwatchError(error: unknown, fallback: ErrorCode): CtwatchError {
   if (error instanceof CtwatchError) return error;
-  const { operation = 'netlink', errno, message } = error as { operation?: string; errno?: string; message?: string };
+  const { operation = 'netlink', message, ...numbers } = describeFailure(error);
+  // The addon names the errno; Node.js has a number there and the name in `code`.
+  const errno = [numbers.errno, numbers.code].find((name) => typeof name === 'string');
   return new CtwatchError({
     code: codeOf(operation, errno) ?? fallback,
     operation,
@@ -133,6 +138,16 @@ export function toCtwatchError(error: unknown, fallback: ErrorCode): CtwatchErro
     ...(errno !== undefined && { errno }),
     cause: error,
   });
+}
+
+function describeFailure(error: unknown) {
+  const { operation, errno, code, message } = error as {
+    operation?: string;
+    errno?: unknown;
+    code?: unknown;
+    message?: string;
+  };
+  return { operation, errno, code, message };
 }
 
 function codeOf(operation: string, errno: string | undefined): ErrorCode | undefined {

@@ -49,6 +49,8 @@ export interface LiveSourceOptions {
   readonly netns?: string | undefined;
   /** Overwrite each batch when its lease ends, so that a late read shows. For tests. */
   readonly poisonReleased?: boolean;
+  /** Beat while no event comes, seconds. Default `IDLE_TICK_SECONDS`. */
+  readonly idleTickSeconds?: number;
 }
 
 /**
@@ -66,12 +68,14 @@ class LiveReader {
   readonly #signal: AbortSignal;
   readonly #batch: EventBatch = createBatch(BATCH_ROWS);
   readonly #status = new Float64Array(DRAIN_STATUS.length);
-  readonly #onAbort = () => this.#stop();
+  // Not at once: whoever aborts may be reading the leased batch.
+  readonly #onAbort = () => queueMicrotask(() => this.#stop());
   #socket: ConntrackSocket | undefined;
   #drainTimer: NodeJS.Timeout | undefined;
   #tickTimer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
   #drainIntervalMs = DRAIN_INTERVAL_MIN_MS;
+  #beatAt = Number.NEGATIVE_INFINITY;
   #emptyDrains = 0;
   #idle = false;
   #closed = false;
@@ -85,16 +89,19 @@ class LiveReader {
   }
 
   async run(): Promise<void> {
-    // A turn later, so that every subscriber of a shared source is there for the first record.
+    // A microtask later, so that every subscriber of a shared source is there for the first record.
     await Promise.resolve();
+    if (this.#signal.aborted) return this.#observer.complete();
     try {
       const socket = openConntrackSocket(this.#options);
+      // From here on events are queued: they belong to the time since now.
+      const at = readClocks();
       this.#socket = socket;
       this.#drainIntervalMs = drainIntervalMs(socket.info.recvBufferBytes);
       this.#stats = new Reading(STATS_SECONDS, () => socket.stats());
       this.#netnsInode = this.#readNetnsInode();
       const host = await this.#readHost(socket);
-      this.#observer.next({ type: 'open', at: readClocks(), host });
+      this.#observer.next({ type: 'open', at, host });
     } catch (error) {
       this.#close();
       this.#observer.error(toCtwatchError(error, 'ERR_KERNEL_SOURCE'));
@@ -120,7 +127,7 @@ class LiveReader {
   #stop(): void {
     if (this.#closed) return;
     this.#guard(() => {
-      for (let i = 0; i < BATCHES_PER_TURN && this.#drain(); i++);
+      for (let i = 0; i < this.#batchesQueuedMax() && this.#drain(); i++);
       this.#emitTick(readClocks());
       this.#end();
     });
@@ -169,7 +176,7 @@ class LiveReader {
     const batch = createBatch(BATCH_ROWS);
     await socket.dumpStart();
     for (;;) {
-      const rows = await socket.dumpRead(batch.buffer, batch.capacity);
+      const rows = await readDump(socket, batch);
       if (rows === 0 || this.#closed) return;
       batch.newCount = rows;
       this.#lease('entries', batch);
@@ -212,7 +219,9 @@ class LiveReader {
   #wake(): void {
     if (this.#closed) return;
     this.#idle = false;
-    this.#beat();
+    const age = readClocks().monotonicSeconds - this.#beatAt;
+    if (age >= TICK_SECONDS) this.#beat();
+    else this.#beatIn(TICK_SECONDS - age);
     this.#turn();
   }
 
@@ -223,11 +232,15 @@ class LiveReader {
     this.#beat();
   }
 
-  #beat(): void {
+  #beatIn(seconds: number): void {
     clearTimeout(this.#tickTimer);
-    const seconds = this.#idle ? IDLE_TICK_SECONDS : TICK_SECONDS;
     this.#tickTimer = setTimeout(() => this.#guard(() => this.#tick()), seconds * 1000);
+  }
+
+  #beat(): void {
+    this.#beatIn(this.#idle ? (this.#options.idleTickSeconds ?? IDLE_TICK_SECONDS) : TICK_SECONDS);
     const at = readClocks();
+    this.#beatAt = at.monotonicSeconds;
     this.#emitTick(at);
     if (this.#closed) return;
     if (this.#stats?.ask(at.monotonicSeconds, (error) => this.#end(error)) !== true) return;
@@ -256,7 +269,13 @@ class LiveReader {
     });
   }
 
-  /** The socket failed, or an observer threw: either ends the source. */
+  /** A full queue of either kind in as many batches; DESTROY gets a quarter of each at least. */
+  #batchesQueuedMax(): number {
+    const events = (this.#socket?.info.recvBufferBytes ?? 0) / EVENT_TRUESIZE_BYTES;
+    return 1 + Math.ceil(events / (BATCH_ROWS / 4));
+  }
+
+  /** A failing socket ends the source. */
   #guard(step: () => void): void {
     try {
       step();
@@ -313,6 +332,17 @@ class Reading<T> {
 function drainIntervalMs(recvBufferBytes: number): number {
   const halfFullMs = (recvBufferBytes / EVENT_TRUESIZE_BYTES / 2 / DRAIN_EVENTS_PER_SECOND) * 1000;
   return Math.min(DRAIN_INTERVAL_MAX_MS, Math.max(DRAIN_INTERVAL_MIN_MS, Math.floor(halfFullMs)));
+}
+
+/** One chunk; a kernel that is busy for long is asked again, as the dump is only put off. */
+async function readDump(socket: ConntrackSocket, batch: EventBatch): Promise<number> {
+  for (;;) {
+    try {
+      return await socket.dumpRead(batch.buffer, batch.capacity);
+    } catch (error) {
+      if (toCtwatchError(error, 'ERR_KERNEL_SOURCE').code !== 'ERR_REQUEST_TIMEOUT') throw error;
+    }
+  }
 }
 
 async function readTimeouts(socket: ConntrackSocket): Promise<ProtocolTimeouts> {

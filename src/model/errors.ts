@@ -33,12 +33,12 @@ export const ERRORS = {
   ERR_CAP_NET_ADMIN: {
     exitStatus: 3,
     meaning: 'CAP_NET_ADMIN is missing: the kernel gives conntrack events to nobody without it',
-    remedy: 'sudo ctwatch stream',
+    remedy: 'run the same command with sudo',
   },
   ERR_CAP_SYS_ADMIN: {
     exitStatus: 3,
     meaning: 'CAP_SYS_ADMIN is missing: it is needed while another network namespace is opened',
-    remedy: 'sudo ctwatch stream --netns NAME',
+    remedy: 'run the same command with sudo',
   },
   ERR_CONNTRACK_UNAVAILABLE: {
     exitStatus: 3,
@@ -89,6 +89,11 @@ export const ERRORS = {
     exitStatus: 1,
     meaning: 'standard output cannot be written',
     remedy: 'make room on the disk or correct the redirection',
+  },
+  ERR_DEMO_TRAFFIC: {
+    exitStatus: 1,
+    meaning: 'the traffic of the demo ended before its time',
+    remedy: 'see the line above; ports 6379 and 8080 must be free in the private namespace',
   },
   ERR_KERNEL_SOURCE: {
     exitStatus: 1,

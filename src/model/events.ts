@@ -51,7 +51,9 @@ const rate = v.object({
   net_per_second: v.pipe(v.number(), describe('new_per_second - destroy_per_second')),
   growth_per_second: v.pipe(
     v.number(),
-    describe('New minus destroyed entries at present, as msg tells: in a burst over the last second, else over 10 s'),
+    describe(
+      'New minus destroyed entries at present, as msg tells: new ones of the last second, destroyed ones without the jump of a sweep',
+    ),
   ),
   new_per_second_1s: v.pipe(nonNegative, describe('The same over the last second')),
   destroy_per_second_1s: v.pipe(nonNegative, describe('The same over the last second')),
@@ -92,7 +94,9 @@ const forecast = v.object({
     v.pipe(nonNegative, describe('95 % quantile of the cases in which it fills at all')),
   ),
   seconds_to_drop: v.optional(v.pipe(nonNegative, describe('Time until no entry can be evicted either'))),
-  plateau_count: v.optional(v.pipe(count, describe('Where the count settles if the rates stay'))),
+  plateau_count: v.optional(
+    v.pipe(count, describe('Where the count settles at most if the rates stay, expired entries included')),
+  ),
   plateau_ratio: v.optional(v.pipe(nonNegative, describe('plateau_count / max'))),
   probability_full_10m: v.optional(v.pipe(ratio, describe('Probability that it is full within 10 minutes'))),
 });

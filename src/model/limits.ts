@@ -15,6 +15,9 @@ export const STATS_SECONDS = 1;
 /** Default receive buffer of each event socket, bytes asked for; the kernel doubles it: 52,428 events of 1,280 bytes. */
 export const RECV_BUFFER_BYTES = 32 * 1024 * 1024;
 
+/** Largest receive buffer that can be asked for, bytes. */
+export const RECV_BUFFER_BYTES_MAX = 2 ** 30;
+
 /** Kernel memory that one queued event occupies (skb truesize), whatever its kind. */
 export const EVENT_TRUESIZE_BYTES = 1280;
 
@@ -37,8 +40,11 @@ export const BATCHES_PER_TURN = 8;
 /** Destinations that the space-saving summary watches: any with over 1/256 of the new entries is found. */
 export const TALKERS_MAX = 256;
 
-/** Time between two marks of the usual rates, seconds: the older is 4 to 8 s old, before the onset of any burst just found. */
-export const TALKERS_MARK_SECONDS = 4;
+/** Time between two marks of the usual rates, seconds: the older is at least as old as the longest window of a burst. */
+export const TALKERS_MARK_SECONDS = 8;
+
+/** New entries per second below which a destination is not listed: it has stopped. */
+export const TALKER_RATE_MIN = 0.05;
 
 /** Destinations listed in a `sample`. */
 export const TOP_LISTED = 5;

@@ -3,7 +3,7 @@
  * Precedence: flags over environment (`CTWATCH_*`) over file over defaults; `cli/config.ts` merges.
  */
 import * as v from 'valibot';
-import { ENTRIES_MAX, RECV_BUFFER_BYTES } from './limits.js';
+import { ENTRIES_MAX, RECV_BUFFER_BYTES, RECV_BUFFER_BYTES_MAX, TICK_SECONDS } from './limits.js';
 
 const positive = (text: string) =>
   v.pipe(
@@ -19,7 +19,7 @@ export const durationSeconds = v.pipe(
   v.union([v.number(), v.string()]),
   v.rawTransform(({ dataset, addIssue, NEVER }) => {
     const seconds = typeof dataset.value === 'number' ? dataset.value : parseDuration(dataset.value);
-    if (seconds === undefined || !(seconds > 0) || seconds > 86_400) {
+    if (seconds === undefined || !(seconds >= 0.001) || seconds > 86_400) {
       addIssue({ message: 'a duration between 1ms and 24h is expected, such as 500ms, 10s, 5m or 2h' });
       return NEVER;
     }
@@ -74,7 +74,14 @@ const timeToFullThresholds = v.strictObject({
 const clearHold = v.pipe(durationSeconds, describe('How long it must be over to be cleared'));
 
 export const settingsSchema = v.strictObject({
-  interval: v.optional(v.pipe(durationSeconds, describe('Time between two samples; 1 s while an alert fires')), 10),
+  interval: v.optional(
+    v.pipe(
+      durationSeconds,
+      v.minValue(TICK_SECONDS, 'an interval of at least 250ms is expected'),
+      describe('Time between two samples; 1 s while an alert fires'),
+    ),
+    10,
+  ),
   assume_max: v.optional(v.pipe(entries, describe('What if nf_conntrack_max were this'))),
   netns: v.optional(
     v.pipe(
@@ -89,7 +96,7 @@ export const settingsSchema = v.strictObject({
       v.number(),
       v.integer(),
       v.minValue(4096),
-      v.maxValue(2 ** 30),
+      v.maxValue(RECV_BUFFER_BYTES_MAX),
       describe('Receive buffer asked for each of the two event sockets; the kernel doubles it'),
     ),
     RECV_BUFFER_BYTES,

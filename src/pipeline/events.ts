@@ -47,11 +47,12 @@ class Reporter {
   readonly #alerts: Alerts;
   /** Increase since the last sample. */
   #kernel = NO_INCREASE;
-  /** Increase since the kernel's counters were last quiet. */
+  /** Increase since `dropping` began to fire. */
   #damage = NO_INCREASE;
+  #dropping = false;
   #sampledAt: number | undefined;
   #stale = false;
-  #recvBufferBytes = 0;
+  #recvBuffer = { recvBufferBytes: 0, recvBufferForced: false };
   #losing: { cause: 'receive_buffer' | 'malformed' | 'unknown'; lastAt: number; before: Lost } | undefined;
   #lost: Lost = { lostNew: 0, lostDestroy: 0, malformed: 0, unknownLosses: 0 };
 
@@ -76,7 +77,8 @@ class Reporter {
     const { sysctls } = host;
     const max = this.#settings.assume_max ?? host.table.max;
     const table = tableFields({ count: host.table.count, blind: host.table.count, ...(max !== undefined && { max }) });
-    this.#recvBufferBytes = host.recvBufferBytes;
+    const { recvBufferBytes, recvBufferForced } = host;
+    this.#recvBuffer = { recvBufferBytes, recvBufferForced };
     const degraded = listDegraded(host);
     const where = host.netns === undefined ? host.hostname : `${host.netns} on ${host.hostname}`;
     return {
@@ -104,11 +106,14 @@ class Reporter {
     if (tick.kernel !== undefined) {
       this.#kernel = addCounters(this.#kernel, tick.kernel);
       const moved = tick.kernel.drop + tick.kernel.early_drop + tick.kernel.insert_failed > 0;
-      if (moved || this.#alerts.firing) this.#damage = addCounters(this.#damage, tick.kernel);
+      if (moved || this.#dropping) this.#damage = addCounters(this.#damage, tick.kernel);
     }
     const events: CtEvent[] = [...this.#noticeEvents(tick), ...burstEvents(tick), ...this.#lossEvents(tick)];
-    for (const transition of this.#observeAlerts(tick)) events.push(this.#alert(tick, transition));
-    if (!this.#alerts.firing) this.#damage = NO_INCREASE;
+    for (const transition of this.#observeAlerts(tick)) {
+      if (transition.name === 'dropping') this.#dropping = transition.phase === 'firing';
+      events.push(this.#alert(tick, transition));
+    }
+    if (!this.#dropping) this.#damage = NO_INCREASE;
     if (this.#sampleDue(tick)) events.push(this.#sample(tick));
     return events;
   }
@@ -169,7 +174,7 @@ class Reporter {
       level: resolved ? 'info' : severity === 'critical' ? 'error' : 'warn',
       unixSeconds: tick.at.unixSeconds,
       msg: describeAlert({
-        ...{ name, phase, table, forecast, burst, culprits, lost },
+        ...{ name, phase, severity, table, forecast, burst, culprits, lost },
         growthPerSecond: rate.growth_per_second,
         kernel: this.#damage,
       }),
@@ -189,9 +194,10 @@ class Reporter {
   }
 
   #advise(name: AlertName, { table, forecast }: TickObservation): EventOf<'alert'>['advice'] {
+    // A limit that is only assumed is none to change.
+    if (this.#settings.assume_max !== undefined) return [];
     const { plateauCount } = forecast;
-    const recvBufferBytes = this.#recvBufferBytes;
-    return listAdvice({ name, max: table.max, plateauCount, recvBufferBytes }).map(({ text, plateauRatio }) => ({
+    return listAdvice({ name, max: table.max, plateauCount, ...this.#recvBuffer }).map(({ text, plateauRatio }) => ({
       text,
       ...(plateauRatio !== undefined && { effect: { plateau_ratio: round(plateauRatio, 4) } }),
     }));
@@ -216,6 +222,8 @@ class Reporter {
     if (cause !== undefined) {
       if (this.#losing !== undefined) {
         this.#losing.lastAt = tick.at.monotonicSeconds;
+        // A loss of unknown size is the worse news.
+        if (cause !== 'receive_buffer') this.#losing.cause = cause;
         return [];
       }
       this.#losing = { cause, lastAt: tick.at.monotonicSeconds, before };

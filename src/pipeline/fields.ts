@@ -36,7 +36,7 @@ function rateFields(tick: TickObservation): RateFields {
   return {
     new_per_second: round(newPerSecond.over10s, 1),
     destroy_per_second: round(destroyPerSecond.over10s, 1),
-    net_per_second: round(newPerSecond.over10s - destroyPerSecond.over10s, 1),
+    net_per_second: round(rates.netPerSecond.over10s, 1),
     growth_per_second: round(growthPerSecond(tick), 1),
     new_per_second_1s: round(newPerSecond.over1s, 1),
     destroy_per_second_1s: round(destroyPerSecond.over1s, 1),
@@ -119,15 +119,17 @@ export function isoTime(unixSeconds: number): string {
 }
 
 /**
- * New minus destroyed entries at present. In a burst the last second of new entries tells (as it is found, its own rate);
- * destroyed ones come in sweeps and are averaged over ten.
+ * New minus destroyed entries at present: the new ones of the last second (of a burst just found, its own rate), the destroyed
+ * ones of the last ten; after a sweep of the collector, of the last minute.
  */
-export function growthPerSecond({ rates, burst, burstTransition }: TickObservation): number {
-  const { newPerSecond, destroyPerSecond } = rates;
-  const found = burstTransition?.phase === 'start' ? burstTransition.ratePerSecond : undefined;
-  const present = found ?? (burst.active === undefined ? newPerSecond.over10s : newPerSecond.over1s);
-  return present - destroyPerSecond.over10s;
+export function growthPerSecond({ rates, burstTransition }: TickObservation): number {
+  const { over10s, over60s } = rates.destroyPerSecond;
+  const present = burstTransition?.phase === 'start' ? burstTransition.ratePerSecond : rates.newPerSecond.over1s;
+  return present - (over10s > SWEEP_FACTOR * over60s ? over60s : over10s);
 }
+
+/** A ten seconds' rate this many times the minute's is a sweep, not a trend. */
+const SWEEP_FACTOR = 2;
 
 /** Rounded to so many digits after the point. */
 export function round(value: number, digits: number): number {

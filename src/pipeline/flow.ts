@@ -5,6 +5,7 @@ import { type AddressColumn, type EventColumns, PRESENT } from '../model/batch.j
 import type { EventOf } from '../model/events.js';
 import { isIcmp, tcpStateName, transportName } from '../model/protocol.js';
 import type { BatchRecord, SourceRecord } from '../model/record.js';
+import { isoTime } from './fields.js';
 
 type Flow = EventOf<'flow'>;
 type Endpoint = Flow['source'];
@@ -138,8 +139,4 @@ function readEnd(columns: EventColumns, row: number, present: number): Flow['end
   if (columns.portid[row] !== 0) return 'deleted';
   const state = tcpStateName(columns.tcpState[row] ?? 0);
   return state === 'TIME_WAIT' || state === 'CLOSE' ? undefined : 'evicted';
-}
-
-function isoTime(unixSeconds: number): string {
-  return new Date(unixSeconds * 1000).toISOString();
 }

@@ -18,7 +18,13 @@ import { type Talker, Talkers } from '../analysis/talkers.js';
 import { wrappedIncrease } from '../analysis/wrap.js';
 import { type EventBatch, PRESENT } from '../model/batch.js';
 import type { CtwatchError } from '../model/errors.js';
-import { FORECAST_REUSE_SECONDS, TABLE_STALE_SECONDS, TALKERS_MARK_SECONDS, TOP_LISTED } from '../model/limits.js';
+import {
+  FORECAST_REUSE_SECONDS,
+  TABLE_STALE_SECONDS,
+  TALKER_RATE_MIN,
+  TALKERS_MARK_SECONDS,
+  TOP_LISTED,
+} from '../model/limits.js';
 import type {
   HostFacts,
   Instant,
@@ -164,10 +170,18 @@ class Watch {
         return {
           ...record,
           uptimeSeconds: record.at.monotonicSeconds - this.#openedAt,
-          totals: this.#totals,
+          totals: this.#totalsNow(),
           loss: this.#loss,
         };
     }
+  }
+
+  /** Those of the ticks that are over and of the one that is being filled. */
+  #totalsNow(): Totals {
+    return {
+      newEvents: this.#totals.newEvents + this.#newEvents,
+      destroyEvents: this.#totals.destroyEvents + this.#destroyEvents,
+    };
   }
 
   #observeEntries(atSeconds: number, { columns, newCount }: EventBatch): void {
@@ -206,10 +220,7 @@ class Watch {
     const kernel = this.#readCounters(counters);
     this.#tickedAt = atSeconds;
     this.#loss = loss;
-    this.#totals = {
-      newEvents: this.#totals.newEvents + this.#newEvents,
-      destroyEvents: this.#totals.destroyEvents + this.#destroyEvents,
-    };
+    this.#totals = this.#totalsNow();
     this.#newEvents = 0;
     this.#destroyEvents = 0;
     this.#expiredDestroyEvents = 0;
@@ -220,7 +231,7 @@ class Watch {
       uptimeSeconds: atSeconds - this.#openedAt,
       ...this.#judge(atSeconds, table !== undefined, burstTransition?.phase === 'start'),
       ...(burstTransition !== undefined && { burstTransition }),
-      top: this.#talkers.snapshot(TOP_LISTED),
+      top: this.#talkers.snapshot(TOP_LISTED).filter(({ newPerSecond }) => newPerSecond >= TALKER_RATE_MIN),
       growth: this.#talkersGrowth(atSeconds),
       totals: this.#totals,
       loss,

@@ -1,6 +1,6 @@
 /** The sentences of `msg`: numbers as a person reads them. What is not known makes a sentence shorter, never wrong. */
 import { formatEndpoint } from '../model/address.js';
-import type { AlertName, ForecastFields, KernelFields, TableFields, TopFields } from '../model/events.js';
+import type { AlertName, ForecastFields, KernelFields, Severity, TableFields, TopFields } from '../model/events.js';
 
 /** `107,310`. By hand: loading the tables of Intl would take a tenth of the time to start. */
 export function formatCount(value: number): string {
@@ -36,7 +36,7 @@ export function describeTable(table: TableFields): string {
   return `${formatCount(table.count)} of ${formatCount(table.max)} entries (${formatRatio(table.used_ratio)})`;
 }
 
-/** `full in 67 s (58-81 s)`, `settles at 31 %`, `draining`, `forecast withheld: learning`. */
+/** `full in 67 s (58-81 s)`, `settles at 31 % at most`, `draining`, `forecast withheld: learning`. */
 export function describeForecast(forecast: ForecastFields): string {
   switch (forecast.verdict) {
     case 'fills':
@@ -44,7 +44,9 @@ export function describeForecast(forecast: ForecastFields): string {
       if (forecast.seconds_to_full === 0) return 'full';
       return `full in ${formatSeconds(forecast.seconds_to_full)}${describeInterval(forecast)}`;
     case 'plateaus':
-      return forecast.plateau_ratio === undefined ? 'not filling' : `settles at ${formatRatio(forecast.plateau_ratio)}`;
+      return forecast.plateau_ratio === undefined
+        ? 'not filling'
+        : `settles at ${formatRatio(forecast.plateau_ratio)} at most`;
     case 'drains':
       return 'draining';
     case 'unknown':
@@ -75,6 +77,7 @@ export function describeSample(table: TableFields, growthPerSecond: number, fore
 interface AlertParts {
   readonly name: AlertName;
   readonly phase: 'firing' | 'resolved';
+  readonly severity: Severity;
   readonly table: TableFields;
   /** New minus destroyed entries, at present. */
   readonly growthPerSecond: number;
@@ -106,8 +109,9 @@ function describeCondition(parts: AlertParts): string {
   const growth = describeGrowth(parts);
   const state = `conntrack table at ${describeTable(parts.table)}`;
   switch (parts.name) {
-    case 'time_to_full':
     case 'usage':
+      return `${state}, above the ${parts.severity} level${growth}: ${describeForecast(parts.forecast)}`;
+    case 'time_to_full':
     case 'burst':
       return `${state}${growth}: ${describeForecast(parts.forecast)}`;
     case 'dropping':

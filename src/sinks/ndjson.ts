@@ -91,11 +91,8 @@ export class NdjsonSink {
         clearTimeout(timer);
         resolve();
       };
-      this.#stream.once('drain', () => {
-        this.#flush();
-        if (this.#stream.writableLength === 0) done();
-        else this.#stream.write('', done);
-      });
+      // Behind everything else; its callback tells that all of it has been taken.
+      this.#stream.write('', done);
       this.#stream.once('close', done);
       this.#stream.once('error', done);
     });
@@ -172,17 +169,7 @@ export class NdjsonSink {
   }
 
   #onError(error: NodeJS.ErrnoException): void {
-    const readerGone = error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED';
-    this.#close(
-      readerGone
-        ? undefined
-        : new CtwatchError({
-            code: 'ERR_OUTPUT',
-            operation: 'write standard output',
-            ...(error.code !== undefined && { errno: error.code }),
-            cause: error,
-          }),
-    );
+    this.#close(outputError(error));
   }
 
   #close(error?: CtwatchError): void {
@@ -192,4 +179,10 @@ export class NdjsonSink {
     this.#lineBytes = 0;
     this.#options.onClosed?.(error);
   }
+}
+
+/** What an error of standard output means: nothing when the reader has gone. */
+export function outputError(cause: NodeJS.ErrnoException): CtwatchError | undefined {
+  if (cause.code === 'EPIPE' || cause.code === 'ERR_STREAM_DESTROYED') return undefined;
+  return new CtwatchError({ code: 'ERR_OUTPUT', operation: 'write standard output', errno: cause.code, cause });
 }

@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { namespaceObstacle } from '../kernel/namespace.js';
-import { parseLines, publicCli, runCli } from './cli.js';
+import { CLI, parseLines, publicCli, runCli } from './cli.js';
 
 const REDIS = { ip: '127.0.0.1', port: 6379 };
 
@@ -65,6 +65,19 @@ describe('ctwatch demo', () => {
     expect(calm.map(({ forecast }) => forecast.verdict)).not.toContain('fills');
     expect(alerts.filter(({ time }) => time < (burst?.onset ?? ''))).toEqual([]);
   }, 120_000);
+
+  it('leaves nothing behind when its reader goes away', async () => {
+    const traffic = () => spawnSync('pgrep', ['-f', 'demo-traffic'], { encoding: 'utf8' }).stdout.trim();
+    const before = traffic();
+    const command = `"${process.execPath}" "${CLI}" demo --json | head -n 2; echo "\${PIPESTATUS[0]}"`;
+    const { stdout } = spawnSync('bash', ['-c', command], { encoding: 'utf8' });
+    const [start, sample, status] = stdout.trim().split('\n');
+    expect(JSON.parse(start ?? '')).toMatchObject({ type: 'start' });
+    expect(JSON.parse(sample ?? '')).toMatchObject({ type: 'sample' });
+    expect(status).toBe('0');
+    for (let i = 0; traffic() !== before && i < 40; i++) await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(traffic()).toBe(before);
+  });
 
   it('needs no root where user namespaces are allowed, and ends on SIGTERM', async ({ skip }) => {
     const obstacle = userNamespaceObstacle();

@@ -1,9 +1,10 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { createNamespace, removeNamespaces } from '../kernel/namespace.js';
-import { parseLines, publicCli, runCli } from './cli.js';
+import { CLI, parseLines, publicCli, runCli } from './cli.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'ctwatch-test-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -91,7 +92,7 @@ describe('places where it cannot run: status 3 and one line with the command tha
       through: ['setpriv', '--bounding-set=-net_admin', '--inh-caps=-net_admin'],
     });
     expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
-    expect(stderr).toMatch(/^ctwatch: .*CAP_NET_ADMIN is missing.*\(EPERM\).*sudo ctwatch stream\n$/);
+    expect(stderr).toMatch(/^ctwatch: .*CAP_NET_ADMIN is missing.*\(EPERM\).*run the same command with sudo\n$/);
   });
 
   it('no CAP_SYS_ADMIN for another namespace', async () => {
@@ -102,6 +103,16 @@ describe('places where it cannot run: status 3 and one line with the command tha
     });
     expect(status).toBe(3);
     expect(stderr).toContain('CAP_SYS_ADMIN is missing');
+  });
+});
+
+describe('a full disk', () => {
+  it.each(['schema', 'doctor'])('is told by %s', async (command) => {
+    const run = spawnSync('bash', ['-c', `"${process.execPath}" "${CLI}" ${command} > /dev/full`], {
+      encoding: 'utf8',
+    });
+    expect(run.status).toBe(1);
+    expect(run.stderr).toMatch(/^ctwatch: write standard output: .*\[ERR_OUTPUT\].*\n$/);
   });
 });
 

@@ -60,4 +60,28 @@ export function itIsABatchSource(create: () => Promise<SourceUnderTest> | Source
     controller.abort('test over');
     expect(first).toBe(false);
   });
+
+  it('keeps its lease when it is aborted while a record is read', async () => {
+    const { source, afterOpen } = await create();
+    const controller = new AbortController();
+    let depth = 0;
+    let deepest = 0;
+    await new Promise<void>((resolve, reject) => {
+      source(
+        {
+          next: ({ type }) => {
+            depth++;
+            deepest = Math.max(deepest, depth);
+            if (type === 'open') void afterOpen((reason) => controller.abort(reason));
+            else controller.abort('in the middle');
+            depth--;
+          },
+          error: reject,
+          complete: resolve,
+        },
+        controller.signal,
+      );
+    });
+    expect(deepest).toBe(1);
+  });
 }

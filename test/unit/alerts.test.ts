@@ -92,6 +92,20 @@ describe('dropping, loss and burst', () => {
   });
 });
 
+describe('a condition that holds only in the ticks of a reading', () => {
+  it('steps down to what it still is, and does not resolve in between', () => {
+    // Drops for 10 s, evictions each second all the time.
+    const transitions = play(150, (second) =>
+      second % 1 !== 0 ? {} : second < 10 ? { drop: 3 } : second < 80 ? { earlyDrop: 1 } : {},
+    );
+    expect(told(transitions)).toEqual([
+      'dropping firing critical',
+      'dropping firing warning',
+      'dropping resolved warning',
+    ]);
+  });
+});
+
 describe('any sequence of inputs', () => {
   it('alternates: nothing is resolved that does not fire, nothing fires twice with the same severity', () => {
     const input = fc.record({

@@ -15,7 +15,11 @@ const CASES: readonly (readonly [DegradedCode, HostFacts, string])[] = [
   ['events_on_demand', withSysctls({ events: 2 }), 'sudo sysctl -w net.netfilter.nf_conntrack_events=1'],
   ['timestamps_off', withSysctls({ timestamp: 0 }), 'sudo sysctl -w net.netfilter.nf_conntrack_timestamp=1'],
   ['accounting_off', withSysctls({ acct: 0 }), 'sudo sysctl -w net.netfilter.nf_conntrack_acct=1'],
-  ['receive_buffer_small', { ...whole, recvBufferForced: false }, 'sudo sysctl -w net.core.rmem_max=33554432'],
+  [
+    'receive_buffer_small',
+    { ...whole, recvBufferForced: false, recvBufferBytes: 425_984 },
+    'sudo sysctl -w net.core.rmem_max=33554432',
+  ],
   ['table_empty', { ...whole, table: { count: 0, max: 65_536 } }, 'ct state new'],
   ['max_unknown', { ...whole, table: { count: 10 } }, 'Linux 4.18'],
   ['buckets_few', withSysctls({ buckets: 16_383 }), 'sudo sysctl -w net.netfilter.nf_conntrack_buckets=65536'],
@@ -43,13 +47,23 @@ describe('listDegraded', () => {
   });
 
   it('lists several in the order of the codes', () => {
-    const host: HostFacts = { ...whole, sysctls: { events: 0, acct: 0, timestamp: 0 }, recvBufferForced: false };
+    const host: HostFacts = {
+      ...whole,
+      sysctls: { events: 0, acct: 0, timestamp: 0 },
+      recvBufferForced: false,
+      recvBufferBytes: 425_984,
+    };
     const codes = listDegraded(host).map(({ code }) => code);
     expect(codes).toEqual(['events_disabled', 'timestamps_off', 'accounting_off', 'receive_buffer_small']);
   });
 
   it('runs the command in the namespace that is watched, but sets the host-wide values outside', () => {
-    const host: HostFacts = { ...withSysctls({ acct: 0 }), netns: 'blue', recvBufferForced: false };
+    const host: HostFacts = {
+      ...withSysctls({ acct: 0 }),
+      netns: 'blue',
+      recvBufferForced: false,
+      recvBufferBytes: 425_984,
+    };
     const [accounting, buffer] = listDegraded(host).map(({ remedy }) => remedy);
     expect(accounting).toBe('sudo ip netns exec blue sysctl -w net.netfilter.nf_conntrack_acct=1');
     expect(buffer).toBe('sudo sysctl -w net.core.rmem_max=33554432');

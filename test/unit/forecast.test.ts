@@ -163,6 +163,19 @@ describe('forecast', () => {
     expect(run({ ...scenario, max: 9_000 }).answers.at(-1)?.answer.verdict).not.toBe('plateaus');
   });
 
+  it('knows that a table of short timeouts is swept often', () => {
+    // 100/s x (30 s + some 19 s until collected) = 4,900; the kernel peaked at 4,711. With 60 s it would be 9,000.
+    const scenario = {
+      protocol: 17,
+      newPerSecond: always(100),
+      lifeSeconds: always(30),
+      untilSeconds: 25,
+      isSwept: true,
+    };
+    for (const { answer } of run({ ...scenario, max: 6500 }).answers) expect(answer.verdict).not.toBe('fills');
+    expect(run({ ...scenario, max: 6500 }).answers.at(-1)?.answer.plateauCount).toBeCloseTo(4900, -3);
+  });
+
   it('does not call a table draining that rises first', () => {
     const { answers } = run({
       newPerSecond: always(100),

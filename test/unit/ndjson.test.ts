@@ -78,6 +78,23 @@ describe('NdjsonSink', () => {
     expect(lines.at(-1)?.msg).toBe('after');
   });
 
+  it('ends as soon as a slow reader has taken the last line, however little waits', async () => {
+    const stream = new StalledReader();
+    const sink = new NdjsonSink({ stream, hostname: 'web-1' });
+    sink.write(notice('last'));
+    let ended = false;
+    const end = sink.end().then(() => {
+      ended = true;
+    });
+    await turn();
+    expect(ended).toBe(false);
+    stream.resume();
+    for (let i = 0; i < 3; i++) await turn();
+    expect(ended).toBe(true);
+    await end;
+    expect(linesOf(stream.text).map(({ msg }) => msg)).toEqual(['last']);
+  });
+
   it('closes quietly when the reader goes away, once', async () => {
     const stream = new PassThrough();
     const closings: (CtwatchError | undefined)[] = [];

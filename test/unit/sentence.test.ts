@@ -23,6 +23,7 @@ const culprit = {
 const burst = { since: '2026-11-23T14:02:07.000Z', ratio: 4.12 };
 const parts = {
   phase: 'firing',
+  severity: 'critical',
   table,
   growthPerSecond: 2310,
   forecast: fills,
@@ -82,7 +83,7 @@ describe('describeForecast', () => {
     [{ verdict: 'fills', seconds_to_full: 300 }, 'full in 5 min'],
     [{ verdict: 'fills', seconds_to_full: 0, seconds_to_full_low: 0, seconds_to_full_high: 0 }, 'full'],
     [{ verdict: 'fills' }, 'filling'],
-    [{ verdict: 'plateaus', plateau_ratio: 0.31 }, 'settles at 31 %'],
+    [{ verdict: 'plateaus', plateau_ratio: 0.31 }, 'settles at 31 % at most'],
     [{ verdict: 'plateaus' }, 'not filling'],
     [{ verdict: 'drains' }, 'draining'],
     [{ verdict: 'unknown', reason: 'learning' }, 'forecast withheld: learning'],
@@ -147,6 +148,6 @@ describe('describeAlert', () => {
   it('says what is over and how things are now', () => {
     const forecast = { verdict: 'plateaus', plateau_ratio: 0.31 } as const;
     const said = describeAlert({ ...parts, name: 'burst', phase: 'resolved', growthPerSecond: 0, forecast });
-    expect(said).toBe('resolved burst: 107,310 of 262,144 entries (41 %), +0/s, settles at 31 %');
+    expect(said).toBe('resolved burst: 107,310 of 262,144 entries (41 %), +0/s, settles at 31 % at most');
   });
 });
