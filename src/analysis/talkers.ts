@@ -40,6 +40,7 @@ export const TALKER_DECAY_SECONDS = 10;
 const SLOTS = TALKERS_MAX * 4;
 const SLOT_MASK = SLOTS - 1;
 const KEY_WORDS = 5;
+const MARKS = 3;
 
 /** Weights are scaled back long before they leave the range of a double (a gain of 1e100 takes 38 minutes). */
 const GAIN_MAX = 1e100;
@@ -54,9 +55,8 @@ export class Talkers {
   readonly #slots = new Uint16Array(SLOTS);
   readonly #heap = new Uint16Array(TALKERS_MAX);
   readonly #heapPosition = new Uint16Array(TALKERS_MAX);
-  /** Rates at the last two marks; `growth` is since the older one. */
-  #marked = new Float64Array(TALKERS_MAX);
-  #markedBefore = new Float64Array(TALKERS_MAX);
+  /** Rates at the last marks, oldest first; `growth` is since the oldest. */
+  readonly #marks: Float64Array[] = [];
   #used = 0;
   #gain = 1;
   #total = 0;
@@ -129,22 +129,22 @@ export class Talkers {
       .map((counter) => this.#describe(counter));
   }
 
-  /** Remembers the present rates as usual; what was remembered before becomes what `growth` compares with. */
+  /** Remembers the present rates as usual. Three are kept, so that the oldest lies two to three times the marks' distance back. */
   mark(): void {
-    const older = this.#markedBefore;
-    this.#markedBefore = this.#marked;
-    this.#marked = older;
-    for (let counter = 0; counter < TALKERS_MAX; counter++) older[counter] = this.#rateOf(counter);
+    const mark = this.#marks.length < MARKS ? new Float64Array(TALKERS_MAX) : this.#marks.shift();
+    if (mark === undefined) return;
+    for (let counter = 0; counter < TALKERS_MAX; counter++) mark[counter] = this.#rateOf(counter);
+    this.#marks.push(mark);
   }
 
   /**
-   * At most `limit` destinations whose rate has grown since the mark before the last, most first; `shareRatio` is their part
+   * At most `limit` destinations whose rate has grown since the oldest mark, most first; `shareRatio` is their part
    * of all the growth. A counter that changed its owner since is compared with its former owner, so its growth is a lower bound.
    */
   growth(limit: number): Talker[] {
     const grown = Array.from({ length: this.#used }, (_, counter) => ({
       counter,
-      perSecond: this.#rateOf(counter) - (this.#markedBefore[counter] ?? 0),
+      perSecond: this.#rateOf(counter) - (this.#marks[0]?.[counter] ?? 0),
     })).filter(({ perSecond }) => perSecond > 0);
     const total = grown.reduce((sum, { perSecond }) => sum + perSecond, 0);
     return grown

@@ -40,7 +40,10 @@ async function listChecks(netns: string | undefined): Promise<Check[]> {
   } catch (error) {
     if (!(error instanceof CtwatchError)) throw error;
     const text = `${error.operation}: ${error.message}${error.errno === undefined ? '' : ` (${error.errno})`}`;
-    return [{ check: error.code, status: 'missing', text, remedy: error.remedy }];
+    const again = `sudo ctwatch doctor${netns === undefined ? '' : ` --netns ${netns}`}`;
+    return [
+      { check: error.code, status: 'missing', text, remedy: error.code.startsWith('ERR_CAP_') ? again : error.remedy },
+    ];
   }
 }
 

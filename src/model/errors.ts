@@ -33,12 +33,12 @@ export const ERRORS = {
   ERR_CAP_NET_ADMIN: {
     exitStatus: 3,
     meaning: 'CAP_NET_ADMIN is missing: the kernel gives conntrack events to nobody without it',
-    remedy: 'run the same command with sudo',
+    remedy: 'sudo ctwatch stream',
   },
   ERR_CAP_SYS_ADMIN: {
     exitStatus: 3,
     meaning: 'CAP_SYS_ADMIN is missing: it is needed while another network namespace is opened',
-    remedy: 'run the same command with sudo',
+    remedy: 'sudo ctwatch stream --netns NAME',
   },
   ERR_CONNTRACK_UNAVAILABLE: {
     exitStatus: 3,

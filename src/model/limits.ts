@@ -40,8 +40,8 @@ export const BATCHES_PER_TURN = 8;
 /** Destinations that the space-saving summary watches: any with over 1/256 of the new entries is found. */
 export const TALKERS_MAX = 256;
 
-/** Time between two marks of the usual rates, seconds: the older is at least as old as the longest window of a burst. */
-export const TALKERS_MARK_SECONDS = 8;
+/** Time between two marks of the usual rates, seconds: the third last is older than the longest window of a burst, 8 s. */
+export const TALKERS_MARK_SECONDS = 4;
 
 /** New entries per second below which a destination is not listed: it has stopped. */
 export const TALKER_RATE_MIN = 0.05;

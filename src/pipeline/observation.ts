@@ -129,7 +129,7 @@ class Watch {
   #reaped = false;
   #tickedAt: number;
   #tableReadAt: number;
-  #markedAt = Number.NEGATIVE_INFINITY;
+  #markedAt: number;
   #max: number | undefined;
   #counters: KernelCounters;
   #forecastAt = Number.NEGATIVE_INFINITY;
@@ -141,6 +141,7 @@ class Watch {
     this.#host = host;
     this.#openedAt = at.monotonicSeconds;
     this.#tickedAt = at.monotonicSeconds;
+    this.#markedAt = at.monotonicSeconds;
     this.#tableReadAt = at.monotonicSeconds;
     this.#lifetimes = new Lifetimes(host.timeouts);
     this.#burst = new BurstDetector({

@@ -92,7 +92,7 @@ describe('places where it cannot run: status 3 and one line with the command tha
       through: ['setpriv', '--bounding-set=-net_admin', '--inh-caps=-net_admin'],
     });
     expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
-    expect(stderr).toMatch(/^ctwatch: .*CAP_NET_ADMIN is missing.*\(EPERM\).*run the same command with sudo\n$/);
+    expect(stderr).toMatch(/^ctwatch: .*CAP_NET_ADMIN is missing.*\(EPERM\).*sudo ctwatch stream\n$/);
   });
 
   it('no CAP_SYS_ADMIN for another namespace', async () => {

@@ -127,3 +127,50 @@ describe('Talkers', () => {
     expect(total).toBeLessThan(1.5);
   });
 });
+
+describe('growth', () => {
+  const WEB = { address: [10, 0, 0, 1], port: 8080 };
+  const REDIS = { address: [10, 0, 0, 5], port: 6379 };
+
+  /** Seconds of steady traffic with a mark every four. */
+  function steady(talkers: Talkers, seconds: number): void {
+    for (let second = 1; second <= seconds; second++) {
+      observe(talkers, WEB, 60);
+      observe(talkers, REDIS, 2);
+      talkers.advance(1);
+      if (second % 4 === 0) talkers.mark();
+    }
+  }
+
+  it('names who has grown, not who is large', () => {
+    const talkers = new Talkers();
+    steady(talkers, 12);
+    observe(talkers, WEB, 60);
+    observe(talkers, REDIS, 60);
+    talkers.advance(1);
+    expect(talkers.snapshot(1)[0]?.port).toBe(8080);
+    const [first] = talkers.growth(1);
+    expect(first?.port).toBe(6379);
+    expect(first?.shareRatio).toBeGreaterThan(0.9);
+  });
+
+  it('is compared with what was usual before the longest window of a burst', () => {
+    const talkers = new Talkers();
+    steady(talkers, 12);
+    // Two marks come while the burst grows; the third last is still from before.
+    for (let second = 1; second <= 8; second++) {
+      observe(talkers, WEB, 60);
+      observe(talkers, REDIS, 100);
+      talkers.advance(1);
+      if (second % 4 === 0) talkers.mark();
+    }
+    expect(talkers.growth(1)[0]?.port).toBe(6379);
+    expect(talkers.growth(1)[0]?.shareRatio).toBeGreaterThan(0.9);
+  });
+
+  it('is empty when nobody grows', () => {
+    const talkers = new Talkers();
+    steady(talkers, 60);
+    expect(talkers.growth(5).filter(({ newPerSecond }) => newPerSecond > 61)).toEqual([]);
+  });
+});
