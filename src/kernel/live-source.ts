@@ -127,7 +127,8 @@ class LiveReader {
   #stop(): void {
     if (this.#closed) return;
     this.#guard(() => {
-      for (let i = 0; i < this.#batchesQueuedMax() && this.#drain(); i++);
+      const batches = this.#batchesQueuedMax();
+      for (let i = 0; i < batches && this.#drain(); i++);
       this.#emitTick(readClocks());
       this.#end();
     });

@@ -109,6 +109,12 @@ const top = v.object({
   error_ratio: v.optional(v.pipe(ratio, describe('By how much new_per_second may be too high'))),
 });
 
+/** Who grew: what `top` tells, judged on another whole. */
+const culprit = v.object({
+  ...top.entries,
+  share_ratio: v.pipe(ratio, describe('Share of all new entries; during a burst, of their growth')),
+});
+
 const degraded = v.object({
   code: v.pipe(v.string(), describe('Stable code, see docs/errors.md')),
   text: v.pipe(v.string(), describe('What it means for the numbers')),
@@ -158,15 +164,7 @@ const burst = v.object({
   peak_per_second: v.optional(v.pipe(nonNegative, describe('At the end: largest mean over a second'))),
   duration_seconds: v.optional(v.pipe(nonNegative, describe('At the end: from the onset'))),
   entries_added: v.optional(v.pipe(count, describe('At the end: new entries beyond the usual number'))),
-  top: v.optional(v.pipe(v.array(top), describe('The destination that grew most'))),
-});
-
-const culprit = v.object({
-  network,
-  destination: endpoint,
-  new_per_second: v.pipe(nonNegative, describe('New entries, recent ones weigh more (time constant 10 s)')),
-  share_ratio: v.pipe(ratio, describe('Share of all new entries; during a burst, of their growth')),
-  error_ratio: v.optional(v.pipe(ratio, describe('By how much new_per_second may be too high'))),
+  top: v.optional(v.pipe(v.array(culprit), describe('The destination that grew most'))),
 });
 
 /** The conditions that can alert. */
@@ -259,9 +257,7 @@ const loss = v.object({
 const notice = v.object({
   type: v.literal('notice'),
   ...head,
-  code: v.pipe(v.string(), describe('Stable code, see docs/errors.md')),
-  text: v.pipe(v.string(), describe('What it means for the numbers')),
-  remedy: v.pipe(v.string(), describe('A command')),
+  ...degraded.entries,
 });
 
 const stop = v.object({
