@@ -1,0 +1,219 @@
+/**
+ * A simulated table as a source of records: what ctwatch would have received from the kernel, in virtual time.
+ *
+ * The daemon starts at time 0 with a dump, which collects what has expired. Entries that are older never send a DESTROY, as with
+ * nf_conntrack_events=2. Events can be lost for a while and the wall clock can step.
+ */
+
+import { createBatch, type EventBatch, PRESENT } from '../src/model/batch.js';
+import { BATCH_ROWS } from '../src/model/limits.js';
+import type { BatchSource, HostFacts, Instant, LossTotals, SourceObserver } from '../src/model/record.js';
+import { createRandom } from './random.js';
+import { type Traffic, WORLD_TICK_SECONDS, World, type WorldSettings } from './world.js';
+
+export interface SimulatedSettings extends WorldSettings {
+  readonly max: number;
+  /** Part of the events that are lost at a time, 0..1. */
+  readonly lostRatio?: (seconds: number) => number;
+  /** How far the wall clock is off at a time. */
+  readonly clockStepSeconds?: (seconds: number) => number;
+}
+
+/** Told after each second of the daemon's life. */
+export type OnSecond = (second: number, truth: Truth) => void;
+
+/** What really happened in the last second, and what is in the table at its end. */
+export interface Truth {
+  readonly count: number;
+  readonly live: number;
+  readonly newEvents: number;
+  readonly destroyEvents: number;
+}
+
+const TCP = 6;
+const UDP = 17;
+const IPS_SEEN_REPLY_CONFIRMED = 2 | 8;
+const IPS_ASSURED = 4;
+const TCP_SYN_SENT = 1;
+const TCP_ESTABLISHED = 3;
+const TCP_TIME_WAIT = 7;
+const START: Instant = { monotonicSeconds: 1000, unixSeconds: 1_790_000_000 };
+
+/** Plays a world until the table is full or its time is over. Synchronous: everything has happened when it returns. */
+export function simulatedSource(settings: SimulatedSettings, onSecond?: OnSecond): BatchSource {
+  return (observer, signal) => queueMicrotask(() => new Simulation(settings, observer, onSecond).run(signal));
+}
+
+class Simulation {
+  readonly #settings: SimulatedSettings;
+  readonly #observer: SourceObserver;
+  readonly #onSecond: OnSecond | undefined;
+  readonly #world: World;
+  readonly #random;
+  readonly #batch = createBatch(BATCH_ROWS);
+  #firstSeen = 0;
+  #loss: { lostNew: number; lostDestroy: number } = { lostNew: 0, lostDestroy: 0 };
+  #newEvents = 0;
+  #destroyEvents = 0;
+
+  constructor(settings: SimulatedSettings, observer: SourceObserver, onSecond: OnSecond | undefined) {
+    this.#settings = settings;
+    this.#observer = observer;
+    this.#onSecond = onSecond;
+    this.#world = new World(settings);
+    this.#random = createRandom(settings.seed + 1);
+  }
+
+  run(signal: AbortSignal): void {
+    this.#start();
+    const ticks = Math.round(this.#settings.lengthSeconds / WORLD_TICK_SECONDS);
+    for (let tick = 1; tick <= ticks && !signal.aborted; tick++) {
+      this.#tick(tick);
+      if (this.#world.count >= this.#settings.max) break;
+    }
+    this.#observer.next({ type: 'close', at: this.#at(), reason: 'end of the simulation' });
+    this.#observer.complete();
+  }
+
+  #start(): void {
+    const world = this.#world;
+    while (world.atSeconds < 0) for (const entry of world.step().born) this.#firstSeen = entry + 1;
+    const { max, buckets } = this.#settings;
+    const at = this.#at();
+    this.#observer.next({ type: 'open', at, host: hostFacts(buckets, { count: world.count, max }) });
+    world.reap();
+    const batch = this.#batch;
+    batch.newCount = 0;
+    batch.destroyCount = 0;
+    for (const { entry, remainingSeconds, isRenewed } of world.liveEntries()) {
+      const row = batch.newCount++;
+      this.#write(row, entry);
+      const { columns } = batch;
+      const isTcp = columns.protocol[row] === TCP;
+      columns.present[row] = (columns.present[row] ?? 0) | PRESENT.timeout | (isTcp ? PRESENT.tcpState : 0);
+      columns.timeoutSeconds[row] = isTcp && isRenewed ? 432_000 : Math.round(remainingSeconds);
+      columns.tcpState[row] = isTcp ? (isRenewed ? TCP_ESTABLISHED : TCP_TIME_WAIT) : 0;
+      columns.status[row] = IPS_SEEN_REPLY_CONFIRMED | (isTcp ? IPS_ASSURED : 0);
+      if (batch.newCount === batch.capacity) this.#flush('entries');
+    }
+    this.#flush('entries');
+  }
+
+  #tick(tick: number): void {
+    const { max, lostRatio } = this.#settings;
+    const lost = lostRatio?.(tick * WORLD_TICK_SECONDS) ?? 0;
+    const { born, collected } = this.#world.step();
+    for (const entry of born) {
+      if (lost > 0 && this.#random.uniform() < lost) this.#loss.lostNew += 1;
+      else this.#append(entry, true);
+    }
+    // Entries that were there before the daemon have no event extension.
+    const told = collected.filter((entry) => entry >= this.#firstSeen);
+    for (const entry of told) {
+      if (lost > 0 && this.#random.uniform() < lost) this.#loss.lostDestroy += 1;
+      else this.#append(entry, false);
+    }
+    this.#flush('batch');
+    this.#newEvents += born.length;
+    this.#destroyEvents += told.length;
+    const isSecond = tick % Math.round(1 / WORLD_TICK_SECONDS) === 0;
+    const { count, live } = this.#world;
+    const loss: LossTotals = { ...this.#loss, malformed: 0, unknownLosses: 0 };
+    this.#observer.next({ type: 'tick', at: this.#at(), loss, ...(isSecond && { table: { count, max } }) });
+    if (!isSecond) return;
+    this.#onSecond?.(tick * WORLD_TICK_SECONDS, {
+      ...{ count, live, newEvents: this.#newEvents, destroyEvents: this.#destroyEvents },
+    });
+    this.#newEvents = 0;
+    this.#destroyEvents = 0;
+  }
+
+  #at(): Instant {
+    const seconds = Math.max(0, this.#world.atSeconds);
+    const step = this.#settings.clockStepSeconds?.(seconds) ?? 0;
+    return { monotonicSeconds: START.monotonicSeconds + seconds, unixSeconds: START.unixSeconds + seconds + step };
+  }
+
+  #append(entry: number, isNew: boolean): void {
+    const batch = this.#batch;
+    if (batch.newCount + batch.destroyCount === batch.capacity) this.#flush('batch');
+    const row = batch.newCount + batch.destroyCount;
+    this.#write(row, entry);
+    const { columns } = batch;
+    const isTcp = columns.protocol[row] === TCP;
+    const state = isNew ? TCP_SYN_SENT : TCP_TIME_WAIT;
+    columns.tcpState[row] = isTcp ? state : 0;
+    columns.present[row] = (columns.present[row] ?? 0) | (isTcp ? PRESENT.tcpState : 0) | (isNew ? PRESENT.timeout : 0);
+    columns.timeoutSeconds[row] = isNew ? (isTcp ? 120 : 30) : 0;
+    if (isNew) batch.newCount += 1;
+    else batch.destroyCount += 1;
+  }
+
+  #flush(type: 'batch' | 'entries'): void {
+    const batch: EventBatch = this.#batch;
+    if (batch.newCount + batch.destroyCount > 0) this.#observer.next({ type, at: this.#at(), batch });
+    batch.newCount = 0;
+    batch.destroyCount = 0;
+  }
+
+  /** The tuple of an entry, the same whenever it is asked. */
+  #write(row: number, entry: number): void {
+    const { columns } = this.#batch;
+    const traffic = this.#world.trafficOf(entry);
+    const { protocol, port } = this.#settings.traffics[traffic] as Traffic;
+    const destination = 10 | ((traffic + 1) << 24);
+    const source = 10 | (1 << 8) | (((entry >>> 8) & 0xff) << 16) | ((entry & 0xff) << 24);
+    const sourcePort = 1024 + (entry % 64_000);
+    columns.originalSource.words[row * 4] = source;
+    columns.originalDestination.words[row * 4] = destination;
+    columns.replySource.words[row * 4] = destination;
+    columns.replyDestination.words[row * 4] = source;
+    columns.originalSourcePort[row] = sourcePort;
+    columns.replyDestinationPort[row] = sourcePort;
+    columns.originalDestinationPort[row] = port;
+    columns.replySourcePort[row] = port;
+    columns.family[row] = 2;
+    columns.protocol[row] = protocol === 'tcp' ? TCP : UDP;
+    columns.id[row] = scrambled(entry);
+    columns.status[row] = IPS_SEEN_REPLY_CONFIRMED;
+    columns.present[row] =
+      PRESENT.originalTuple |
+      PRESENT.replyTuple |
+      PRESENT.id |
+      PRESENT.status |
+      PRESENT.originalPorts |
+      PRESENT.replyPorts;
+  }
+}
+
+/** A hash without collisions, as the kernel's ids look. */
+function scrambled(entry: number): number {
+  let hash = (entry + 1) | 0;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x846ca68b);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+function hostFacts(buckets: number, table: { count: number; max: number }): HostFacts {
+  return {
+    hostname: 'simulated',
+    kernelRelease: '6.18.0',
+    capabilities: ['CAP_NET_ADMIN'],
+    sysctls: { buckets, events: 2, acct: 0, timestamp: 0 },
+    timeouts: {
+      tcp: {
+        ...{ syn_sent: 120, syn_recv: 60, established: 432_000, fin_wait: 120, close_wait: 60, last_ack: 30 },
+        ...{ time_wait: 120, close: 10, syn_sent2: 120, max_retrans: 300, unacknowledged: 300 },
+      },
+      udp: { unreplied: 30, stream: 120 },
+      icmp: 30,
+    },
+    table,
+    counters: {
+      ...{ found: 0, invalid: 0, insert: 0, insert_failed: 0, drop: 0, early_drop: 0, error: 0 },
+      ...{ search_restart: 0, clash_resolve: 0, chain_toolong: 0 },
+    },
+    recvBufferBytes: 67_108_864,
+    recvBufferForced: true,
+  };
+}

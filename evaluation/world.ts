@@ -1,0 +1,301 @@
+/**
+ * A conntrack table in virtual time: the ground truth that forecasts are held against.
+ *
+ * Every entry is simulated from birth to collection. It is live until its timeout runs out, then it still counts until the
+ * collector sweeps or a lookup passes its bucket. Time goes in ticks of a quarter second, all randomness from one seed.
+ *
+ *   arrivals ──> live ──(timeout)──> expired ──(sweep every G, or lookup with hazard 2L/B)──> gone, DESTROY
+ *
+ * Not simulated: early drop, NAT, hash collisions, and what a full table does (a run ends there).
+ * Source of the rules: gc_worker(), ____nf_conntrack_find() and nf_ct_gc_expired() in nf_conntrack_core.c, Linux 6.18.
+ */
+import { createRandom, type Random } from './random.js';
+
+/** Length of a tick, seconds. */
+export const WORLD_TICK_SECONDS = 0.25;
+const TICKS_PER_SECOND = 4;
+/** Entries that the collector's worker removes in a tick: 64000/HZ a run, a run every second jiffy. */
+const SWEPT_PER_TICK = 8000;
+/** Resolution of the lookups' accumulated hazard. */
+const HAZARD_STEP = 0.004;
+const HZ = 250;
+const SWEEP_MAX_SECONDS = 60;
+const LIVE = 0;
+const EXPIRED = 1;
+const GONE = 2;
+const NONE = -1;
+const FOREVER_TICK = 2 ** 30;
+
+/** How one flow lives: traffic renews its timeout for `activeSeconds`, then it runs out. */
+export interface Life {
+  readonly activeSeconds: number;
+  /** Timeout that runs after the last packet. */
+  readonly timeoutSeconds: number;
+  /** What is left of the timeout while it is renewed, as the collector sees it. */
+  readonly renewedSeconds: number;
+}
+
+/** Flows that arrive and live alike. */
+export interface Traffic {
+  readonly protocol: 'tcp' | 'udp';
+  readonly port: number;
+  /** New flows a second at a time after the daemon's start (negative: before). */
+  readonly ratePerSecond: (seconds: number) => number;
+  /** Draws the life of a flow born at that time. */
+  readonly life: (random: Random, seconds: number) => Life;
+  /** Changes the lives of flows that are active at a moment, as when a backend hangs. */
+  readonly hangsAtSeconds?: number;
+}
+
+export interface WorldSettings {
+  readonly traffics: readonly Traffic[];
+  /** nf_conntrack_buckets. */
+  readonly buckets: number;
+  /** Lookups of distinct flows for each new one; they meet expired neighbours. */
+  readonly lookupsPerNew: number;
+  /** Variance over mean of the arrivals in a tick. */
+  readonly dispersion: number;
+  /** Simulated before time 0. */
+  readonly historySeconds: number;
+  /** Simulated from time 0 on. */
+  readonly lengthSeconds: number;
+  readonly seed: number;
+}
+
+/** The entries that came and went in a tick, by index into the world's entries. */
+export interface WorldTick {
+  /** End of the tick, seconds after time 0. */
+  readonly atSeconds: number;
+  readonly born: readonly number[];
+  readonly collected: readonly number[];
+}
+
+/** Simulates one table. */
+export class World {
+  readonly #settings: WorldSettings;
+  readonly #random: Random;
+  readonly #firstTick: number;
+  readonly #tickCount: number;
+  #tick: number;
+  // Entries by number of birth; never used again, so that a list may still name one that is gone.
+  #traffic = new Uint8Array(1 << 16);
+  #renewedUntilTick = new Int32Array(1 << 16);
+  #expiresTick = new Int32Array(1 << 16);
+  #renewedSeconds = new Uint16Array(1 << 16);
+  #state = new Uint8Array(1 << 16);
+  #next = new Int32Array(1 << 16);
+  #total = 0;
+  /** First entry of those that expire in a tick. */
+  readonly #expiring: Int32Array;
+  /** First entry of those that a lookup meets when the accumulated hazard reaches a step. */
+  readonly #met = new Map<number, number>();
+  #hazard = 0;
+  #metUntil = 0;
+  #expired: number[] = [];
+  #sweeping: number[] = [];
+  #nextSweepTick: number;
+  #oldestLive = 0;
+  #liveCount = 0;
+  #count = 0;
+  #newPerSecond = 0;
+
+  constructor(settings: WorldSettings) {
+    this.#settings = settings;
+    this.#random = createRandom(settings.seed);
+    this.#firstTick = -Math.round(settings.historySeconds * TICKS_PER_SECOND);
+    this.#tickCount = Math.round((settings.historySeconds + settings.lengthSeconds) * TICKS_PER_SECOND);
+    this.#tick = this.#firstTick;
+    this.#expiring = new Int32Array(this.#tickCount + 1).fill(NONE);
+    this.#nextSweepTick = this.#firstTick + Math.floor(this.#random.uniform() * SWEEP_MAX_SECONDS * TICKS_PER_SECOND);
+  }
+
+  /** Entries in the table, expired ones included. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Entries whose timeout runs. */
+  get live(): number {
+    return this.#liveCount;
+  }
+
+  /** Seconds after time 0. */
+  get atSeconds(): number {
+    return this.#tick * WORLD_TICK_SECONDS;
+  }
+
+  /** Index of the traffic that an entry belongs to. */
+  trafficOf(entry: number): number {
+    return this.#traffic[entry] ?? 0;
+  }
+
+  /** Numbers of all entries that are live, with the seconds left of their timeout now. */
+  *liveEntries(): Generator<{
+    readonly entry: number;
+    readonly remainingSeconds: number;
+    readonly isRenewed: boolean;
+  }> {
+    for (let entry = this.#oldestLive; entry < this.#total; entry++) {
+      if (this.#state[entry] !== LIVE) continue;
+      const isRenewed = (this.#renewedUntilTick[entry] ?? 0) > this.#tick;
+      yield { entry, remainingSeconds: this.#remainingSeconds(entry), isRenewed };
+    }
+  }
+
+  /** Collects every expired entry, as a dump does. Returns them. */
+  reap(): number[] {
+    const reaped = [...this.#sweeping, ...this.#expired].filter((entry) => this.#collect(entry));
+    this.#sweeping = [];
+    this.#expired = [];
+    return reaped;
+  }
+
+  /** One tick on. */
+  step(): WorldTick {
+    const born: number[] = [];
+    const collected: number[] = [];
+    this.#meet(collected);
+    this.#sweep(collected);
+    this.#expire();
+    this.#arrive(born);
+    this.#tick += 1;
+    return { atSeconds: this.atSeconds, born, collected };
+  }
+
+  #arrive(born: number[]): void {
+    const seconds = (this.#tick + 0.5) * WORLD_TICK_SECONDS;
+    const { traffics, dispersion } = this.#settings;
+    for (let index = 0; index < traffics.length; index++) {
+      const traffic = traffics[index];
+      if (traffic === undefined) continue;
+      const mean = traffic.ratePerSecond(seconds) * WORLD_TICK_SECONDS;
+      const arrivals = mean > 0 ? this.#random.negativeBinomial(mean, dispersion) : 0;
+      for (let i = 0; i < arrivals; i++) born.push(this.#create(index, traffic.life(this.#random, seconds)));
+    }
+    const perSecond = born.length / WORLD_TICK_SECONDS;
+    this.#newPerSecond += (perSecond - this.#newPerSecond) * WORLD_TICK_SECONDS;
+    this.#count += born.length;
+    this.#liveCount += born.length;
+  }
+
+  #create(traffic: number, { activeSeconds, timeoutSeconds, renewedSeconds }: Life): number {
+    if (this.#total === this.#traffic.length) this.#grow();
+    const entry = this.#total++;
+    const bornAt = this.#tick + this.#random.uniform();
+    this.#traffic[entry] = traffic;
+    this.#renewedUntilTick[entry] = Math.min(FOREVER_TICK, Math.floor(bornAt + activeSeconds * TICKS_PER_SECOND));
+    this.#renewedSeconds[entry] = Math.min(300, renewedSeconds);
+    const expiresTick = Math.floor(bornAt + (activeSeconds + timeoutSeconds) * TICKS_PER_SECOND);
+    this.#state[entry] = LIVE;
+    this.#expiresTick[entry] = Math.min(FOREVER_TICK, Math.max(expiresTick, this.#tick + 1));
+    this.#schedule(entry);
+    return entry;
+  }
+
+  #schedule(entry: number): void {
+    const slot = (this.#expiresTick[entry] ?? 0) - this.#firstTick;
+    if (slot > this.#tickCount) return;
+    this.#next[entry] = this.#expiring[slot] ?? NONE;
+    this.#expiring[slot] = entry;
+  }
+
+  /** What was scheduled for this tick expires, unless its backend hangs. */
+  #expire(): void {
+    const slot = this.#tick - this.#firstTick;
+    const { buckets, lookupsPerNew } = this.#settings;
+    for (let entry = this.#expiring[slot] ?? NONE; entry !== NONE; ) {
+      const following = this.#next[entry] ?? NONE;
+      if (!this.#isHanging(entry)) {
+        this.#state[entry] = EXPIRED;
+        this.#liveCount -= 1;
+        this.#expired.push(entry);
+        if (lookupsPerNew > 0) {
+          const step = Math.ceil((this.#hazard + this.#random.exponential(1)) / HAZARD_STEP);
+          this.#next[entry] = this.#met.get(step) ?? NONE;
+          this.#met.set(step, entry);
+        }
+      }
+      entry = following;
+    }
+    this.#hazard += ((2 * lookupsPerNew * this.#newPerSecond) / buckets) * WORLD_TICK_SECONDS;
+  }
+
+  /** A flow that was still active when its traffic began to hang stays for good. */
+  #isHanging(entry: number): boolean {
+    const hangsAt = this.#settings.traffics[this.#traffic[entry] ?? 0]?.hangsAtSeconds;
+    if (hangsAt === undefined || (this.#renewedUntilTick[entry] ?? 0) * WORLD_TICK_SECONDS <= hangsAt) return false;
+    this.#renewedUntilTick[entry] = FOREVER_TICK;
+    return true;
+  }
+
+  /** Lookups meet expired neighbours. */
+  #meet(collected: number[]): void {
+    const until = Math.floor(this.#hazard / HAZARD_STEP);
+    for (let step = this.#metUntil + 1; step <= until; step++) {
+      for (let entry = this.#met.get(step) ?? NONE; entry !== NONE; entry = this.#next[entry] ?? NONE) {
+        if (this.#collect(entry)) collected.push(entry);
+      }
+      this.#met.delete(step);
+    }
+    this.#metUntil = until;
+  }
+
+  #sweep(collected: number[]): void {
+    if (this.#sweeping.length === 0) {
+      if (this.#tick < this.#nextSweepTick) return;
+      this.#sweeping = this.#expired;
+      this.#expired = [];
+    }
+    let swept = 0;
+    while (swept < SWEPT_PER_TICK) {
+      const entry = this.#sweeping.pop();
+      if (entry === undefined) break;
+      if (!this.#collect(entry)) continue;
+      collected.push(entry);
+      swept += 1;
+    }
+    if (this.#sweeping.length === 0) this.#nextSweepTick = this.#tick + Math.round(this.#interval() * TICKS_PER_SECOND);
+  }
+
+  #collect(entry: number): boolean {
+    if (this.#state[entry] !== EXPIRED) return false;
+    this.#state[entry] = GONE;
+    this.#count -= 1;
+    return true;
+  }
+
+  /** gc_worker()'s next interval: its running mean stops short of the true one because it is whole jiffies. */
+  #interval(): number {
+    while (this.#oldestLive < this.#total && this.#state[this.#oldestLive] !== LIVE) this.#oldestLive += 1;
+    let sum = 0;
+    let entries = 0;
+    for (let entry = this.#oldestLive; entry < this.#total; entry++) {
+      if (this.#state[entry] !== LIVE) continue;
+      sum += Math.min(300, Math.max(1, this.#remainingSeconds(entry)));
+      entries += 1;
+    }
+    const mean = entries > 0 ? sum / entries : SWEEP_MAX_SECONDS;
+    if (mean >= SWEEP_MAX_SECONDS) return SWEEP_MAX_SECONDS;
+    return Math.min(SWEEP_MAX_SECONDS, mean + Math.sqrt((100 * (SWEEP_MAX_SECONDS - mean)) / HZ));
+  }
+
+  #remainingSeconds(entry: number): number {
+    if ((this.#renewedUntilTick[entry] ?? 0) > this.#tick) return this.#renewedSeconds[entry] ?? 0;
+    return ((this.#expiresTick[entry] ?? 0) - this.#tick) * WORLD_TICK_SECONDS;
+  }
+
+  #grow(): void {
+    const size = this.#traffic.length * 2;
+    this.#traffic = enlarged(this.#traffic, new Uint8Array(size));
+    this.#renewedUntilTick = enlarged(this.#renewedUntilTick, new Int32Array(size));
+    this.#expiresTick = enlarged(this.#expiresTick, new Int32Array(size));
+    this.#renewedSeconds = enlarged(this.#renewedSeconds, new Uint16Array(size));
+    this.#state = enlarged(this.#state, new Uint8Array(size));
+    this.#next = enlarged(this.#next, new Int32Array(size));
+  }
+}
+
+function enlarged<T extends Uint8Array | Uint16Array | Int32Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}
