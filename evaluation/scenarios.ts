@@ -108,17 +108,17 @@ export const scenarios: readonly Scenario[] = [
   scenario({
     ...{ name: 'spike4x_fills', family: 'spike', kind: 'fills' },
     description: 'Four times the usual traffic from one moment on; full about 90 s later.',
-    traffics: mix(193, step(4)),
+    traffics: mix(198, step(4)),
   }),
   scenario({
     ...{ name: 'spike3.3x_marginal_fill', family: 'spike', kind: 'fills' },
     description: '3.3 times the usual traffic, which just fills the table after two minutes.',
-    traffics: mix(197, step(3.3)),
+    traffics: mix(203, step(3.3)),
   }),
   scenario({
     ...{ name: 'spike4x_fills_sweepgc', family: 'spike', kind: 'fills', ...QUIET },
     description: 'Four times the usual traffic in a table that only sweeps collect.',
-    traffics: mix(193, step(4)),
+    traffics: mix(198, step(4)),
   }),
   scenario({
     ...{ name: 'spike3x_marginal_fill_sweepgc', family: 'spike', kind: 'fills', ...QUIET },
@@ -128,7 +128,7 @@ export const scenarios: readonly Scenario[] = [
   scenario({
     ...{ name: 'ramp7x30m_fills', family: 'growth', kind: 'fills' },
     description: 'All traffic grows evenly to seven times in half an hour.',
-    traffics: mix(82, ramp(7, 1800)),
+    traffics: mix(97, ramp(7, 1800)),
   }),
   scenario({
     ...{ name: 'leak25/s', family: 'growth', kind: 'fills' },
@@ -181,40 +181,40 @@ export const scenarios: readonly Scenario[] = [
   scenario({
     ...{ name: 'restart_in_spike', family: 'fault', kind: 'fills', learnSeconds: 30 },
     description: 'The daemon starts when three times the usual traffic has come for 30 s.',
-    traffics: mix(150, step(3.6, -60)),
+    traffics: mix(190, step(3.6, -60)),
   }),
   scenario({
     ...{ name: 'loss_in_spike', family: 'fault', kind: 'fills' },
     description: 'Four times the usual traffic; 30 % of the events are lost from the 15th to the 45th second.',
-    traffics: mix(193, step(4)),
+    traffics: mix(198, step(4)),
     lostRatio: (s) => (s >= 15 && s < 45 ? 0.3 : 0),
   }),
   scenario({
     ...{ name: 'clock_step_in_spike', family: 'fault', kind: 'fills' },
     description: 'Four times the usual traffic; 20 s later the wall clock is set back an hour.',
-    traffics: mix(193, step(4)),
+    traffics: mix(198, step(4)),
     clockStepSeconds: (s) => (s >= 20 ? -HOUR : 0),
   }),
   // Never fill.
   scenario({
     ...{ name: 'steady60', family: 'steady', kind: 'never' },
     description: 'Even traffic that keeps the table at 60 %.',
-    traffics: mix(313),
+    traffics: mix(325),
   }),
   scenario({
     ...{ name: 'spike4x_plateau85', family: 'spike', kind: 'never' },
     description: 'Four times the usual traffic that settles at 85 %.',
-    traffics: mix(111, step(4)),
+    traffics: mix(120, step(4)),
   }),
   scenario({
     ...{ name: 'spike4x_plateau85_sweepgc', family: 'spike', kind: 'never', ...QUIET },
     description: 'Four times the usual traffic whose sawtooth reaches 85 %.',
-    traffics: mix(78.5, step(4)),
+    traffics: mix(86.5, step(4)),
   }),
   scenario({
     ...{ name: 'ramp4x30m_plateau85', family: 'growth', kind: 'never' },
     description: 'All traffic grows evenly to four times in half an hour and stays there, at 85 %.',
-    traffics: mix(111, ramp(4, 1800)),
+    traffics: mix(124, ramp(4, 1800)),
   }),
   scenario({
     ...{ name: 'synflood500/s_plateau', family: 'flood', kind: 'unknowable' },
@@ -239,7 +239,7 @@ export const scenarios: readonly Scenario[] = [
   scenario({
     ...{ name: 'gc_sawtooth_93_sweepgc', family: 'steady', kind: 'never', ...QUIET },
     description: 'Even traffic whose sawtooth reaches 93 %.',
-    traffics: mix(343),
+    traffics: mix(369),
   }),
   scenario({
     ...{ name: 'diurnal_12h_93', family: 'periodic', kind: 'never', seedsMax: 8, watchSeconds: 12 * HOUR },
@@ -254,15 +254,15 @@ export const scenarios: readonly Scenario[] = [
   }),
   scenario({
     ...{ name: 'dns_storm_plateau', family: 'flood', kind: 'never' },
-    description: 'DNS queries of twelve times the usual rate that settle at about 70 %.',
+    description: 'DNS queries of 22 times the usual rate that settle at about 70 %.',
     traffics: mix(150).map((part) =>
-      part.port === 53 ? { ...part, ratePerSecond: (s: number) => 37.5 * step(16)(s) } : part,
+      part.port === 53 ? { ...part, ratePerSecond: (s: number) => 37.5 * step(22)(s) } : part,
     ),
   }),
   scenario({
     ...{ name: 'loss_steady', family: 'fault', kind: 'never' },
     description: 'Even traffic at 60 %; half of the events are lost for a minute.',
-    traffics: mix(313),
+    traffics: mix(325),
     lostRatio: (s) => (s >= 0 && s < 60 ? 0.5 : 0),
   }),
   scenario({

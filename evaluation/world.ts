@@ -17,7 +17,7 @@ const TICKS_PER_SECOND = 4;
 /** Entries that the collector's worker removes in a tick: 64000/HZ a run, a run every second jiffy. */
 const SWEPT_PER_TICK = 8000;
 /** Resolution of the lookups' accumulated hazard. */
-const HAZARD_STEP = 0.004;
+const HAZARD_STEP = 0.0005;
 const HZ = 250;
 const SWEEP_MAX_SECONDS = 60;
 const LIVE = 0;

@@ -84,15 +84,23 @@ function judge(name: AlertName, input: AlertInput, settings: AlertSettings): Lev
   switch (name) {
     case 'time_to_full': {
       const { warning_seconds, critical_seconds, clear_factor } = settings.time_to_full;
-      const seconds =
-        input.forecast.verdict === 'fills' ? (input.forecast.secondsToFull ?? Number.POSITIVE_INFINITY) : Number.NaN;
+      const { verdict, secondsToFull, probabilityFull10m: probability = 1 } = input.forecast;
+      const seconds = verdict === 'fills' ? (secondsToFull ?? Number.POSITIVE_INFINITY) : Number.NaN;
+      const within = (factor: number): Severity | undefined => {
+        if (
+          seconds <= critical_seconds * factor &&
+          probability >= settings.time_to_full.critical_probability / factor
+        ) {
+          return 'critical';
+        }
+        return seconds <= warning_seconds * factor && probability >= settings.time_to_full.warning_probability / factor
+          ? 'warning'
+          : undefined;
+      };
       return {
-        raise: below(seconds, warning_seconds, critical_seconds),
+        raise: within(1),
         // A forecast that is withheld for a moment neither raises nor clears.
-        keep:
-          input.forecast.verdict === 'unknown'
-            ? 'critical'
-            : below(seconds, warning_seconds * clear_factor, critical_seconds * clear_factor),
+        keep: verdict === 'unknown' ? 'critical' : within(clear_factor),
       };
     }
     case 'usage': {
@@ -119,10 +127,6 @@ function same(severity: Severity | undefined): Level {
 }
 
 /** `value` is NaN when there is none. */
-function below(value: number, warning: number, critical: number): Severity | undefined {
-  return value <= critical ? 'critical' : value <= warning ? 'warning' : undefined;
-}
-
 function above(value: number, warning: number, critical: number): Severity | undefined {
   return value >= critical ? 'critical' : value >= warning ? 'warning' : undefined;
 }

@@ -1,162 +1,205 @@
 /**
- * How fast new entries come now, in total and by class, and since when it has been like that.
+ * New flows by class over the last quarter of an hour, second by second, and what trend each class is on.
  *
- * A minute of ticks is kept. "Now" is the mean since the last change of level: the split of the minute whose two parts differ most
- * by likelihood, if they differ by more than chance and by a factor that matters; or since the onset of a burst when that is
- * known. The totals come from the tick and include lost events; classes share them as the seen events do.
- * It does not extrapolate growth. Source: Worsley, "Confidence regions and tests for a change-point" (Biometrika 1986).
+ * Ticks are kept for 16 s, whole seconds for 1,024 s, both as running sums, so any stretch is a difference of two. Totals come
+ * from the tick and include lost events; classes share them as the seen events do. A tick that is longer than a second is spread
+ * evenly. Which stretch is the present is decided in `trend.ts`.
  */
 import { CLASS_COUNT } from './flow-classes.js';
+import { type BinnedCounts, fitTrend, TREND_BINS, TREND_WINDOWS, type Trend } from './trend.js';
 
-/** Ticks kept: 64 s of quarter seconds. */
-const RING_TICKS = 256;
-/** A change needs at least this likelihood over dispersion, nats. */
-const CHANGE_LIKELIHOOD = 10;
-/** ... and a rate that is this many times the one before, or one over it. */
-const CHANGE_FACTOR = 1.4;
-/** Shortest stretch that a level is read from without being told, seconds. */
-const LEVEL_SECONDS_MIN = 1;
+/** Ticks and seconds kept; powers of two. */
+const TICKS = 64;
+const SECONDS = 1024;
+/** Windows up to this are made of ticks, longer ones of seconds. */
+const TICK_WINDOW_SECONDS = 8;
+/** Dispersion is read from neighbouring seconds of this long. */
+const DISPERSION_SECONDS = 60;
+/** Before anything is known, with the weight of so many pairs of seconds. */
+const PRIOR_DISPERSION = 1.3;
+const PRIOR_PAIRS = 5;
 
-/** The present level of arrivals. */
-export interface ArrivalLevel {
-  /** How long the level has been observed, at most about a minute. */
-  readonly seconds: number;
-  /** New entries per second, lost events included. */
-  readonly newPerSecond: number;
-  /** By class, same order and sum as the classes. */
-  readonly classNewPerSecond: Float64Array;
-  /** Variance over mean of the counts, at least 1. */
-  readonly dispersion: number;
-}
-
-/** Ring of the last minute of arrivals. */
-export class Arrivals {
-  readonly #seconds = new Float64Array(RING_TICKS);
-  readonly #totals = new Float64Array(RING_TICKS);
-  readonly #classes = new Float64Array(RING_TICKS * CLASS_COUNT);
+/** Running sums of the last bins: rows of time, total, and one column a class. */
+class RunningSums {
+  readonly #size: number;
+  readonly #times: Float64Array;
+  readonly #sums: Float64Array;
   #head = 0;
-  #current = 0;
-  #currentSeen = 0;
+  #filled = 0;
 
-  /** Counts one seen new entry of a class. Allocates nothing. */
-  observe(flowClass: number): void {
-    const cell = this.#current + flowClass;
-    this.#classes[cell] = (this.#classes[cell] ?? 0) + 1;
-    this.#currentSeen += 1;
+  constructor(size: number) {
+    this.#size = size;
+    this.#times = new Float64Array(size);
+    this.#sums = new Float64Array(size * CLASS_COUNT);
   }
 
-  /** Ends a tick; `newEvents` is received plus lost, by default what was seen. */
-  advance(seconds: number, newEvents: number = this.#currentSeen): void {
-    if (!(seconds > 0)) return;
-    const slot = this.#head % RING_TICKS;
-    this.#seconds[slot] = seconds;
-    this.#totals[slot] = Math.max(newEvents, 0);
-    this.#head += 1;
-    this.#currentSeen = 0;
-    this.#current = (this.#head % RING_TICKS) * CLASS_COUNT;
-    this.#classes.fill(0, this.#current, this.#current + CLASS_COUNT);
+  /** Bins that can be summed. */
+  get bins(): number {
+    return this.#filled;
   }
 
-  /** A class's past goes over to another. */
+  push(seconds: number, counts: Float64Array): void {
+    const last = this.#head;
+    this.#head = (this.#head + 1) % this.#size;
+    this.#times[this.#head] = (this.#times[last] ?? 0) + seconds;
+    for (let index = 0; index < CLASS_COUNT; index++) {
+      this.#sums[this.#head * CLASS_COUNT + index] =
+        (this.#sums[last * CLASS_COUNT + index] ?? 0) + (counts[index] ?? 0);
+    }
+    this.#filled = Math.min(this.#filled + 1, this.#size - 1);
+  }
+
+  /** Seconds of the newest `bins` bins. */
+  seconds(bins: number): number {
+    return (this.#times[this.#head] ?? 0) - (this.#times[this.#slot(bins)] ?? 0);
+  }
+
+  /** Flows of a class between the newest `from` and `to` bins, `from` <= `to`. */
+  count(index: number, from: number, to: number): number {
+    const newest = this.#sums[this.#slot(from) * CLASS_COUNT + index] ?? 0;
+    return newest - (this.#sums[this.#slot(to) * CLASS_COUNT + index] ?? 0);
+  }
+
+  /** The past of one class goes over to another. */
   reassign(fromClass: number, toClass: number): void {
-    for (let slot = 0; slot < RING_TICKS; slot++) {
+    for (let slot = 0; slot < this.#size; slot++) {
       const from = slot * CLASS_COUNT + fromClass;
       const to = slot * CLASS_COUNT + toClass;
-      this.#classes[to] = (this.#classes[to] ?? 0) + (this.#classes[from] ?? 0);
-      this.#classes[from] = 0;
+      this.#sums[to] = (this.#sums[to] ?? 0) + (this.#sums[from] ?? 0);
+      this.#sums[from] = 0;
     }
-  }
-
-  /** The level since its last change, or over the last `sinceSeconds` when a change that long ago is known. */
-  level(sinceSeconds?: number): ArrivalLevel {
-    const size = Math.min(this.#head, RING_TICKS - 1);
-    const dispersion = this.#dispersion(size);
-    let ticks = this.#lastChange(size, dispersion);
-    if (sinceSeconds !== undefined) ticks = Math.min(size, this.#ticksWithin(sinceSeconds));
-    const seen = new Float64Array(CLASS_COUNT);
-    let seconds = 0;
-    let total = 0;
-    let seenTotal = 0;
-    for (let back = 1; back <= ticks; back++) {
-      const slot = this.#slot(back);
-      seconds += this.#seconds[slot] ?? 0;
-      total += this.#totals[slot] ?? 0;
-      for (let index = 0; index < CLASS_COUNT; index++) {
-        const events = this.#classes[slot * CLASS_COUNT + index] ?? 0;
-        seen[index] = (seen[index] ?? 0) + events;
-        seenTotal += events;
-      }
-    }
-    const newPerSecond = seconds > 0 ? total / seconds : 0;
-    // With every event lost nothing tells the classes apart: the rest of the unusual protocols takes them.
-    if (seenTotal === 0) seen[CLASS_COUNT - 1] = 1;
-    const scale = newPerSecond / (seenTotal === 0 ? 1 : seenTotal);
-    return { seconds, newPerSecond, classNewPerSecond: seen.map((events) => events * scale), dispersion };
   }
 
   #slot(back: number): number {
-    return (this.#head - back + RING_TICKS) % RING_TICKS;
-  }
-
-  #ticksWithin(limitSeconds: number): number {
-    let ticks = 0;
-    let seconds = 0;
-    do {
-      ticks += 1;
-      seconds += this.#seconds[this.#slot(ticks)] ?? 0;
-    } while (ticks < RING_TICKS - 1 && seconds + 0.05 < limitSeconds);
-    return ticks;
-  }
-
-  /** From differences of neighbours, which a change of level touches once. */
-  #dispersion(size: number): number {
-    let squares = 0;
-    let expected = 0;
-    for (let back = 1; back < size; back++) {
-      const seconds = this.#seconds[this.#slot(back)] ?? 1;
-      const beforeSeconds = this.#seconds[this.#slot(back + 1)] ?? 1;
-      const events = this.#totals[this.#slot(back)] ?? 0;
-      const before = this.#totals[this.#slot(back + 1)] ?? 0;
-      const difference = events - (before * seconds) / beforeSeconds;
-      const rate = (events + before) / (seconds + beforeSeconds);
-      const variance = rate * seconds * (1 + seconds / beforeSeconds);
-      squares += Math.min(difference * difference, 16 * variance);
-      expected += variance;
-    }
-    return expected > 0 ? Math.max(1, squares / expected) : 1;
-  }
-
-  /** Ticks since the most likely change of level; all of them when there is none. */
-  #lastChange(size: number, dispersion: number): number {
-    let allSeconds = 0;
-    let allEvents = 0;
-    for (let back = 1; back <= size; back++) {
-      allSeconds += this.#seconds[this.#slot(back)] ?? 0;
-      allEvents += this.#totals[this.#slot(back)] ?? 0;
-    }
-    let best = size;
-    let bestLikelihood = CHANGE_LIKELIHOOD * dispersion;
-    let seconds = 0;
-    let events = 0;
-    for (let back = 1; back < size; back++) {
-      seconds += this.#seconds[this.#slot(back)] ?? 0;
-      events += this.#totals[this.#slot(back)] ?? 0;
-      const oldSeconds = allSeconds - seconds;
-      if (seconds < LEVEL_SECONDS_MIN || oldSeconds < LEVEL_SECONDS_MIN) continue;
-      const rate = events / seconds;
-      const oldRate = (allEvents - events) / oldSeconds;
-      if (rate < oldRate * CHANGE_FACTOR && oldRate < rate * CHANGE_FACTOR) continue;
-      const mean = allEvents / allSeconds;
-      const likelihood = gain(events, rate, mean) + gain(allEvents - events, oldRate, mean);
-      if (likelihood > bestLikelihood) {
-        best = back;
-        bestLikelihood = likelihood;
-      }
-    }
-    return best;
+    return (this.#head - Math.min(back, this.#filled) + this.#size) % this.#size;
   }
 }
 
-function gain(events: number, rate: number, mean: number): number {
-  return events > 0 ? events * Math.log(rate / mean) : 0;
+/** The arrivals of all classes. */
+export class Arrivals {
+  readonly #ticks = new RunningSums(TICKS);
+  readonly #seconds = new RunningSums(SECONDS);
+  /** Seen in the tick that is being filled. */
+  readonly #seen = new Float64Array(CLASS_COUNT);
+  #seenTotal = 0;
+  readonly #counts = new Float64Array(CLASS_COUNT);
+  /** Of the second that is being filled. */
+  readonly #second = new Float64Array(CLASS_COUNT);
+  #secondFilled = 0;
+  #observedSeconds = 0;
+
+  /** Counts one seen new flow of a class. Allocates nothing. */
+  observe(flowClass: number): void {
+    this.#seen[flowClass] = (this.#seen[flowClass] ?? 0) + 1;
+    this.#seenTotal += 1;
+  }
+
+  /** Ends a tick; `newEvents` is received plus lost. Returns how many flows each seen one stands for. */
+  advance(seconds: number, newEvents: number = this.#seenTotal): number {
+    if (!(seconds > 0)) return 1;
+    const weight = this.#seenTotal > 0 ? Math.max(1, newEvents / this.#seenTotal) : 1;
+    for (let index = 0; index < CLASS_COUNT; index++) this.#counts[index] = (this.#seen[index] ?? 0) * weight;
+    // With every event lost nothing tells the classes apart: the rest of the unusual protocols takes them.
+    if (this.#seenTotal === 0) this.#counts[CLASS_COUNT - 1] = Math.max(0, newEvents);
+    this.#ticks.push(seconds, this.#counts);
+    this.#fillSeconds(seconds);
+    this.#observedSeconds += seconds;
+    this.#seen.fill(0);
+    this.#seenTotal = 0;
+    return weight;
+  }
+
+  /** The past of one class goes over to another. */
+  reassign(fromClass: number, toClass: number): void {
+    this.#ticks.reassign(fromClass, toClass);
+    this.#seconds.reassign(fromClass, toClass);
+    this.#second[toClass] = (this.#second[toClass] ?? 0) + (this.#second[fromClass] ?? 0);
+    this.#second[fromClass] = 0;
+  }
+
+  /** How long arrivals have been observed, seconds. */
+  get observedSeconds(): number {
+    return this.#observedSeconds;
+  }
+
+  /** Mean rate of a class over the last seconds, for what needs no trend. */
+  ratePerSecond(flowClass: number, windowSeconds: number): number {
+    const bins = Math.min(Math.round(windowSeconds), this.#seconds.bins);
+    if (bins === 0) return this.#observedSeconds > 0 ? (this.#second[flowClass] ?? 0) / this.#observedSeconds : 0;
+    return this.#seconds.count(flowClass, 0, bins) / this.#seconds.seconds(bins);
+  }
+
+  /** Where a class is going; `sinceSeconds` limits it to what came after a known change. */
+  trend(flowClass: number, dispersion: number, sinceSeconds = Number.POSITIVE_INFINITY): Trend | undefined {
+    return fitTrend(this.#windows(flowClass, Math.min(sinceSeconds, this.#observedSeconds)), dispersion);
+  }
+
+  /** Variance over mean of the total in a second, at least 1; from neighbouring seconds, which a change touches once. */
+  dispersion(): number {
+    const bins = Math.min(DISPERSION_SECONDS, this.#seconds.bins);
+    let squares = PRIOR_DISPERSION * PRIOR_PAIRS;
+    let pairs = PRIOR_PAIRS;
+    for (let index = 0; index < CLASS_COUNT; index++) {
+      if (this.#seconds.count(index, 0, bins) < 2 * bins) continue;
+      for (let bin = 0; bin + 1 < bins; bin++) {
+        const now = this.#seconds.count(index, bin, bin + 1);
+        const before = this.#seconds.count(index, bin + 1, bin + 2);
+        if (now + before <= 0) continue;
+        squares += Math.min((now - before) ** 2 / (now + before), 16);
+        pairs += 1;
+      }
+    }
+    return Math.max(1, squares / pairs);
+  }
+
+  #fillSeconds(seconds: number): void {
+    let left = seconds;
+    for (let n = 0; left > 1e-9 && n < SECONDS; n++) {
+      const part = Math.min(left, 1 - this.#secondFilled);
+      for (let index = 0; index < CLASS_COUNT; index++) {
+        this.#second[index] = (this.#second[index] ?? 0) + ((this.#counts[index] ?? 0) * part) / seconds;
+      }
+      this.#secondFilled += part;
+      left -= part;
+      // Timers jitter: nearly a second is one.
+      if (this.#secondFilled < 0.98) continue;
+      this.#seconds.push(this.#secondFilled, this.#second);
+      this.#second.fill(0);
+      this.#secondFilled = 0;
+    }
+  }
+
+  /** The windows that end now, from short to long. */
+  *#windows(flowClass: number, limitSeconds: number): Generator<BinnedCounts> {
+    let isAny = false;
+    for (const windowSeconds of TREND_WINDOWS) {
+      if (isAny && windowSeconds > limitSeconds * 1.02) return;
+      const source = windowSeconds <= TICK_WINDOW_SECONDS ? this.#ticks : this.#seconds;
+      const all = binsWithin(source, Math.min(windowSeconds, Math.max(limitSeconds, 0.2)));
+      if (isAny && source.seconds(all) < windowSeconds * 0.9) return;
+      if (all === 0) continue;
+      isAny = true;
+      yield divide(source, flowClass, all);
+    }
+  }
+}
+
+function binsWithin(source: RunningSums, seconds: number): number {
+  let low = 0;
+  let high = source.bins;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (source.seconds(middle) <= seconds * 1.02) low = middle;
+    else high = middle - 1;
+  }
+  return Math.max(low, Math.min(1, source.bins));
+}
+
+/** The newest `all` bins as at most `TREND_BINS` of the same number each, oldest first. */
+function divide(source: RunningSums, flowClass: number, all: number): BinnedCounts {
+  const size = Math.ceil(all / TREND_BINS);
+  const bins = Math.floor(all / size);
+  const counts: number[] = [];
+  for (let bin = bins; bin > 0; bin--) counts.push(source.count(flowClass, (bin - 1) * size, bin * size));
+  return { counts, binSeconds: source.seconds(bins * size) / bins };
 }

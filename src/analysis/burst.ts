@@ -62,6 +62,8 @@ export type BurstTransition = BurstStart | BurstEnd;
 export interface BurstSnapshot {
   /** The usual rate. Absent while it is learned; during a burst the one before it. */
   readonly baselinePerSecond?: number;
+  /** How long the last bursts lasted, newest last. */
+  readonly pastDurationsSeconds?: readonly number[];
   /** Present during a burst; rate and ratio are over the last second. */
   readonly active?: { readonly onsetSeconds: number; readonly ratePerSecond: number; readonly ratio: number };
 }

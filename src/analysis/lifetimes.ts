@@ -1,92 +1,110 @@
 /**
- * How long entries stay in the table, by class, learned from NEW and DESTROY of a sample of the flows.
+ * What is in the table: entries by class and age, live or expired, learned from NEW and DESTROY of a sample of the flows.
  *
- * For each class and age in seconds: how many sampled flows were alive at that age (exposure) and how many left (deaths), both
- * forgotten with a half-life of ten minutes. Deaths over exposure is the hazard; flows that still live count as survivors of
- * every age they reached, so nothing waits for a flow to end. The time is that in the table, so expired entries that wait for
- * collection are in it. Ages not reached yet are not guessed here: `frontierSeconds` says where knowledge ends.
+ *   NEW ──> cohort of its second of birth ──(each second)──> a second older ──> DESTROY takes it out
  *
- *   alive[class][birth second % 512] -> ages 0..511 by the second, then one pool for all that are older
- *
- * Source: the occurrence/exposure estimator (Kaplan and Meier 1958; Andersen and Gill 1982).
+ * Cohorts are what a forecast starts from; how long they last is learned in `hazards.ts`, when the kernel collects them in
+ * `collector.ts`, how many more will come in `arrivals.ts`. A flow that was lost is stood for by those of its second that were
+ * seen; so is an end that was lost. Entries older than the daemon are known from the initial dump alone.
  */
 import { type EventColumns, PRESENT } from '../model/batch.js';
-import { isIcmp } from '../model/protocol.js';
 import type { ProtocolTimeouts } from '../model/record.js';
-import { type ArrivalLevel, Arrivals } from './arrivals.js';
+import { Arrivals } from './arrivals.js';
+import { Collector, type CollectorSnapshot } from './collector.js';
 import { CLASS_COUNT, type FlowClass, FlowClasses } from './flow-classes.js';
+import { AGE_BINS, AGES_SECONDS, Hazards, type LearnedHazards } from './hazards.js';
+import { InitialEntries, type InitialView } from './initial-entries.js';
+import { PooledHazards } from './pooled-hazards.js';
 import { TrackedFlows } from './tracked-flows.js';
+import type { Trend } from './trend.js';
 
-/** Ages resolved to the second; everything older is one pool. */
-export const AGES_SECONDS = 512;
-/** One bin an age and one for the pool. */
-export const AGE_BINS: number = AGES_SECONDS + 1;
-/** Exposure below which an age is not known, sampled flows. */
-const EXPOSURE_MIN = 20;
-/** Exposure that the pooled hazard of the protocol is worth. */
-const POOL_EXPOSURE = 20;
-/** Kept of exposure and deaths after a second: half-life 10 min. */
-const KEPT_PER_SECOND = 2 ** (-1 / 600);
 /** A port may take over a class this often, seconds. */
 const ROTATE_SECONDS = 60;
-/** Remaining timeouts of initial entries are kept to the second up to here. */
-const REMAINING_SECONDS = 1024;
-const TCP = 6;
-const TCP_ESTABLISHED = 3;
-const IPS_ASSURED = 4;
+/** Pools change slowly, so they are made anew this often, seconds. */
+const POOL_SECONDS = 5;
+/** After a longer gap nothing in the cohorts is resolved any more. */
+const CATCH_UP_SECONDS = 2 * AGES_SECONDS;
+/** The rate that the collector's lookups go with is a mean over this long, seconds. */
+const LOOKUP_RATE_SECONDS = 5;
 
-/** Hazards and how far they are known. */
-export interface LearnedHazards {
-  /** Part of the entries of each age that leave within a second, 0..1, by age bin. Only meaningful below the frontier. */
-  readonly hazards: Float64Array;
-  /** First age not known yet, 0..513 s. */
-  readonly frontierSeconds: number;
-}
+/** Age up to which a burst's onset limits the windows that its rate is read from. */
+const YOUNG_BURST_SECONDS = 3;
 
 /** What is known of one class. */
 export interface ClassLifetimes extends FlowClass, LearnedHazards {
-  /** Index into `classNewPerSecond`. */
   readonly index: number;
-  /** Sampled flows alive by age in seconds; multiply by `factor`. */
-  readonly aliveByAge: Float64Array;
-  /** Sampled flows alive that are older. */
-  readonly aliveOlder: number;
+  /** Entries that have not expired, by age bin in seconds; the last is all that are older. */
+  readonly liveByAge: Float64Array;
+  /** Entries that have expired and still count. */
+  readonly expired: number;
+  /** Collections of the last minute over what was expected, 1 when that is not significant. */
+  readonly hazardRatio: number;
+  /** Where its arrivals are going. */
+  readonly trend: Trend;
 }
 
-/** Everything a forecast needs to know about residence times. */
+/** Everything a forecast needs to know about the table. */
 export interface LifetimesView {
-  /** Flows that a sampled flow stands for: 1, 2, 4, ... */
-  readonly factor: number;
   readonly classes: readonly ClassLifetimes[];
   /** Pooled over the classes of a protocol, by IPPROTO number (0: unusual ones). */
   readonly pooled: ReadonlyMap<number, LearnedHazards>;
-  readonly arrivals: ArrivalLevel;
+  readonly initial: InitialView;
+  readonly collector: CollectorSnapshot;
+  /** New flows per second, all classes. */
+  readonly newPerSecond: number;
+  /** Variance over mean of arrivals, at least 1. */
+  readonly dispersion: number;
+  /** How long arrivals have been observed. */
+  readonly observedSeconds: number;
   /** The kernel's timeouts, for the ages that are not known. */
   readonly timeouts: ProtocolTimeouts;
-  /** Of the initial entries that should be here now, the part that should be in so many seconds; undefined without a dump. */
-  readonly initialRemaining: ((aheadSeconds: number) => number) | undefined;
 }
 
-/** Learns residence times. Feed every event, then `advance` once a tick. */
+/** What a tick brought that the rows did not tell. */
+export interface LifetimesTick {
+  readonly atSeconds: number;
+  readonly seconds: number;
+  /** Received plus lost; by default what was seen. */
+  readonly newEvents?: number;
+  /** DESTROY events that were lost. */
+  readonly lostDestroyEvents?: number;
+  /** A dump has just collected every expired entry. */
+  readonly reapedNow?: boolean;
+}
+
+/** Follows the table. Feed every event, then `advance` once a tick. */
 export class Lifetimes {
   readonly #classes = new FlowClasses();
   readonly #tracked = new TrackedFlows();
   readonly #arrivals = new Arrivals();
+  readonly #collector: Collector;
+  readonly #initial = new InitialEntries();
+  readonly #pools: PooledHazards;
+  readonly #hazards: readonly Hazards[] = Array.from({ length: CLASS_COUNT }, () => new Hazards());
+  /** Sampled entries by class and second of birth, and those that are older. */
   readonly #alive = new Float64Array(CLASS_COUNT * AGES_SECONDS);
   readonly #aliveOlder = new Float64Array(CLASS_COUNT);
-  readonly #exposure = new Float64Array(CLASS_COUNT * AGE_BINS);
-  readonly #deaths = new Float64Array(CLASS_COUNT * AGE_BINS);
-  readonly #remaining = new Float64Array(REMAINING_SECONDS);
-  #remainingLonger = 0;
-  #entries = 0;
+  /** Flows that a seen one of a second of birth stands for. */
+  readonly #weights = new Float64Array(AGES_SECONDS).fill(1);
+  readonly #aliveByAge = new Float64Array(AGE_BINS);
+  readonly #timeouts: ProtocolTimeouts;
   #originSeconds = Number.NaN;
   #second = 0;
   #atSeconds = 0;
-  readonly #timeouts: ProtocolTimeouts;
+  /** Of the second that is being filled. */
+  #isSwept = false;
+  #destroyEvents = 0;
+  #lostDestroyEvents = 0;
+  /** Of the tick that is being filled. */
+  #expiredDestroyEvents = 0;
+  /** Whole seconds since the one in which everything was last collected. */
+  #windowSeconds = 1;
 
-  /** `timeouts` as the kernel has them; what is absent has the kernel's defaults. */
-  constructor(timeouts: ProtocolTimeouts = {}) {
+  /** `timeouts` and `buckets` as the kernel has them; what is absent has its defaults. */
+  constructor({ timeouts = {}, buckets }: { readonly timeouts?: ProtocolTimeouts; readonly buckets?: number } = {}) {
     this.#timeouts = timeouts;
+    this.#collector = new Collector(buckets);
+    this.#pools = new PooledHazards(timeouts);
   }
 
   /** Counts the NEW event in `row`; follows it when it is in the sample. Allocates nothing, unless the sample is thinned. */
@@ -103,7 +121,7 @@ export class Lifetimes {
       tracked.reuse(slot, flowClass, this.#second);
     } else {
       if (!tracked.add(columns, row, flowClass, this.#second)) {
-        tracked.thin(this.#withdraw);
+        tracked.thin((thinned, born) => this.#withdraw(thinned, born, 1));
         if (!tracked.isSampled(columns, row) || !tracked.add(columns, row, flowClass, this.#second)) return;
       }
     }
@@ -111,9 +129,11 @@ export class Lifetimes {
     this.#alive[cell] = (this.#alive[cell] ?? 0) + 1;
   }
 
-  /** Takes the DESTROY event in `row`. Flows that are not followed are ignored. */
+  /** Takes the DESTROY event in `row`. Flows that are not followed are only counted. */
   observeDestroy(atSeconds: number, columns: EventColumns, row: number): void {
     this.#catchUp(atSeconds);
+    this.#destroyEvents += 1;
+    if (((columns.present[row] ?? 0) & PRESENT.timeout) === 0) this.#expiredDestroyEvents += 1;
     const tracked = this.#tracked;
     if (!tracked.isSampled(columns, row)) return;
     const slot = tracked.find(columns, row);
@@ -124,146 +144,200 @@ export class Lifetimes {
     tracked.remove(slot);
   }
 
-  /** Takes an entry of the initial dump. Established and assured ones renew their timeout, so theirs says nothing. */
+  /** Takes an entry of the initial dump. */
   observeEntry(atSeconds: number, columns: EventColumns, row: number): void {
     this.#catchUp(atSeconds);
-    this.#entries += 1;
-    const protocol = columns.protocol[row] ?? 0;
-    const isRenewed =
-      protocol === TCP
-        ? columns.tcpState[row] === TCP_ESTABLISHED
-        : !isIcmp(protocol) && ((columns.status[row] ?? 0) & IPS_ASSURED) !== 0;
-    const leavesSecond = this.#second + (columns.timeoutSeconds[row] ?? 0);
-    if (isRenewed || leavesSecond >= REMAINING_SECONDS) this.#remainingLonger += 1;
-    else this.#remaining[leavesSecond] = (this.#remaining[leavesSecond] ?? 0) + 1;
+    this.#initial.observe(this.#second, columns, row);
   }
 
-  /** Ends the tick of `seconds`. `newEvents` is received plus lost; by default what was seen. */
-  advance(atSeconds: number, seconds: number, newEvents?: number): void {
+  /** Ends a tick. */
+  advance({ atSeconds, seconds, newEvents, lostDestroyEvents = 0, reapedNow = false }: LifetimesTick): void {
     this.#catchUp(atSeconds);
     this.#atSeconds = atSeconds;
-    this.#arrivals.advance(seconds, newEvents);
+    const weight = this.#arrivals.advance(seconds, newEvents);
+    if (weight > 1) this.#weigh(weight);
+    const lookupHazard = this.#collector.snapshot().hazardPerNewFlow * (newEvents ?? 0);
+    const expired = this.#hazards.reduce((sum, hazards) => sum + hazards.expiredEntries, 0) * this.#tracked.factor;
+    this.#collector.observe({
+      ...{ atSeconds, seconds, reapedNow },
+      expectedByLookups: -Math.expm1(-lookupHazard) * expired,
+      newEvents: newEvents ?? 0,
+      expiredDestroyEvents: this.#expiredDestroyEvents + lostDestroyEvents,
+    });
+    if (this.#collector.justSwept) this.#isSwept = true;
+    this.#lostDestroyEvents += lostDestroyEvents;
+    this.#expiredDestroyEvents = 0;
   }
 
-  /** What is known now. Arrivals are those since the last change, or since `onsetSeconds` when a burst began then. */
+  /** What is known now. With `onsetSeconds`, the beginning of a burst, arrivals before it are not taken for the present. */
   view(onsetSeconds?: number): LifetimesView {
-    const pooled = new Map<number, LearnedHazards>();
-    for (const protocol of [6, 17, 1, 0]) pooled.set(protocol, this.#pool(protocol));
+    this.#pools.relearn(this.#members());
+    const dispersion = this.#arrivals.dispersion();
+    // Once some seconds of the burst are there, its windows tell where it began.
+    const burstSeconds = onsetSeconds === undefined ? Number.POSITIVE_INFINITY : this.#atSeconds - onsetSeconds;
+    const since = burstSeconds < YOUNG_BURST_SECONDS ? Math.max(0.2, burstSeconds) : undefined;
     const classes: ClassLifetimes[] = [];
+    let newPerSecond = 0;
     for (let index = 0; index < CLASS_COUNT; index++) {
       const described = this.#classes.describe(index);
-      if (described) classes.push(this.#describe(index, described, pooled.get(described.protocol)));
+      const trend = described && this.#arrivals.trend(index, dispersion, since);
+      if (described === undefined || trend === undefined) continue;
+      if (trend.ratePerSecond <= 0 && this.#total(index) <= 0) continue;
+      newPerSecond += trend.ratePerSecond;
+      classes.push(this.#describe(index, described, trend));
     }
     return {
-      factor: this.#tracked.factor,
-      classes,
-      pooled,
-      arrivals: this.#arrivals.level(onsetSeconds === undefined ? undefined : this.#atSeconds - onsetSeconds),
+      ...{ classes, newPerSecond, dispersion },
+      pooled: this.#pools.view(),
+      initial: this.#initial.view(this.#atSeconds - this.#originSeconds),
+      collector: this.#collector.snapshot(),
+      observedSeconds: this.#arrivals.observedSeconds,
       timeouts: this.#timeouts,
-      initialRemaining: this.#initialRemaining(),
     };
   }
 
-  /** Flows that are followed now; the sum of all `aliveByAge` and `aliveOlder`. */
+  /** Of `count` entries those that have expired; at most `blind` of them are older than the daemon. */
+  expiredEntries(count: number, blind: number): number {
+    let tracked = 0;
+    let expired = 0;
+    for (let index = 0; index < CLASS_COUNT; index++) {
+      if (this.#total(index) <= 0) continue;
+      const ages = this.#agesOf(index);
+      const hazards = this.#hazards[index];
+      for (let bin = 0; bin < AGE_BINS; bin++) {
+        const entries = (ages[bin] ?? 0) * this.#standsFor(bin);
+        tracked += entries;
+        expired += entries * (1 - (hazards?.liveRatio(bin) ?? 1));
+      }
+    }
+    const initial = Math.min(blind, Math.max(0, count - tracked));
+    const { sinceSweepSeconds } = this.#collector.snapshot();
+    const initialExpired = this.#initial.view(this.#atSeconds - this.#originSeconds).expiredSince(sinceSweepSeconds);
+    return (tracked > 0 ? (expired * (count - initial)) / tracked : 0) + Math.min(initial, initialExpired);
+  }
+
+  /** Flows that are followed now. */
   get trackedCount(): number {
     return this.#tracked.size;
   }
 
-  /** The hazards of a class, drawn to those of its protocol where it has seen little. */
-  #describe(index: number, described: FlowClass, pool: LearnedHazards | undefined): ClassLifetimes {
-    const hazards = new Float64Array(AGE_BINS);
-    const aliveByAge = new Float64Array(AGES_SECONDS);
-    let frontierSeconds = AGE_BINS;
-    for (let bin = AGE_BINS - 1; bin >= 0; bin--) {
-      const exposure = this.#exposure[index * AGE_BINS + bin] ?? 0;
-      if (exposure < EXPOSURE_MIN) frontierSeconds = bin;
-      const prior = pool && bin < pool.frontierSeconds ? POOL_EXPOSURE : 0;
-      const deaths = (this.#deaths[index * AGE_BINS + bin] ?? 0) + prior * (pool?.hazards[bin] ?? 0);
-      hazards[bin] = exposure + prior > 0 ? Math.min(1, deaths / (exposure + prior)) : 0;
+  #describe(index: number, described: FlowClass, trend: Trend): ClassLifetimes {
+    const hazards = this.#hazards[index] as Hazards;
+    hazards.relearn(this.#pools.prior(described.protocol));
+    const ages = this.#agesOf(index);
+    const liveByAge = new Float64Array(AGE_BINS);
+    let expired = 0;
+    for (let bin = 0; bin < AGE_BINS; bin++) {
+      const entries = (ages[bin] ?? 0) * this.#standsFor(bin);
+      const live = entries * hazards.liveRatio(bin);
+      liveByAge[bin] = live;
+      expired += entries - live;
     }
+    return { ...described, ...hazards.describe(), index, liveByAge, expired, trend, hazardRatio: hazards.hazardRatio };
+  }
+
+  /** Flows that a followed one of this age stands for. */
+  #standsFor(bin: number): number {
+    const born = this.#second - bin;
+    const weight = bin < AGES_SECONDS && born >= 0 ? (this.#weights[born % AGES_SECONDS] ?? 1) : 1;
+    return this.#tracked.factor * weight;
+  }
+
+  /** Sampled entries of a class by age bin; valid until the next call. */
+  #agesOf(index: number): Float64Array {
+    const ages = this.#aliveByAge;
     for (let age = 0; age < AGES_SECONDS; age++) {
       const born = this.#second - age;
-      aliveByAge[age] = born < 0 ? 0 : (this.#alive[index * AGES_SECONDS + (born % AGES_SECONDS)] ?? 0);
+      const alive = born < 0 ? 0 : (this.#alive[index * AGES_SECONDS + (born % AGES_SECONDS)] ?? 0);
+      ages[age] = Math.max(0, alive);
     }
-    return { ...described, index, hazards, frontierSeconds, aliveByAge, aliveOlder: this.#aliveOlder[index] ?? 0 };
+    ages[AGES_SECONDS] = Math.max(0, this.#aliveOlder[index] ?? 0);
+    return ages;
   }
 
-  #pool(protocol: number): LearnedHazards {
-    const members: number[] = [];
-    for (let index = 0; index < CLASS_COUNT; index++) {
-      if (this.#classes.describe(index)?.protocol === protocol) members.push(index * AGE_BINS);
-    }
-    const hazards = new Float64Array(AGE_BINS);
-    let frontierSeconds = AGE_BINS;
-    for (let bin = AGE_BINS - 1; bin >= 0; bin--) {
-      let exposure = 0;
-      let deaths = 0;
-      for (const offset of members) {
-        exposure += this.#exposure[offset + bin] ?? 0;
-        deaths += this.#deaths[offset + bin] ?? 0;
-      }
-      if (exposure < EXPOSURE_MIN) frontierSeconds = bin;
-      hazards[bin] = exposure > 0 ? Math.min(1, deaths / exposure) : 0;
-    }
-    return { hazards, frontierSeconds };
+  #total(index: number): number {
+    let sum = this.#aliveOlder[index] ?? 0;
+    const offset = index * AGES_SECONDS;
+    for (let cell = offset; cell < offset + AGES_SECONDS; cell++) sum += this.#alive[cell] ?? 0;
+    return sum;
   }
 
-  #initialRemaining(): ((aheadSeconds: number) => number) | undefined {
-    if (this.#entries === 0) return undefined;
-    const longer = this.#remainingLonger;
-    const suffix = new Float64Array(REMAINING_SECONDS);
-    for (let second = REMAINING_SECONDS - 1, sum = longer; second >= 0; second--) {
-      sum += this.#remaining[second] ?? 0;
-      suffix[second] = sum;
-    }
-    const left = (second: number) => suffix[second] ?? longer;
-    const now = left(this.#second);
-    return (aheadSeconds) => (now > 0 ? left(this.#second + Math.floor(aheadSeconds)) / now : 1);
+  /** The seen flows of this second stand for lost ones too. Two lossy ticks of a second are averaged. */
+  #weigh(weight: number): void {
+    const cell = this.#second % AGES_SECONDS;
+    const before = this.#weights[cell] ?? 1;
+    this.#weights[cell] = before === 1 ? weight : (before + weight) / 2;
+  }
+
+  #members(): { readonly protocol: number; readonly hazards: Hazards }[] {
+    return this.#hazards.flatMap((hazards, index) => {
+      const described = this.#classes.describe(index);
+      return described ? [{ protocol: described.protocol, hazards }] : [];
+    });
   }
 
   #catchUp(atSeconds: number): void {
     if (Number.isNaN(this.#originSeconds)) this.#originSeconds = atSeconds;
     const second = Math.floor(atSeconds - this.#originSeconds);
+    if (second - this.#second > CATCH_UP_SECONDS) this.#second = second - CATCH_UP_SECONDS;
     while (this.#second < second) this.#closeSecond();
   }
 
   #closeSecond(): void {
-    const oldest = Math.min(this.#second, AGES_SECONDS - 1);
+    const { hazardPerNewFlow } = this.#collector.snapshot();
+    let newPerSecond = 0;
     for (let index = 0; index < CLASS_COUNT; index++) {
-      const cohorts = index * AGES_SECONDS;
-      const bins = index * AGE_BINS;
-      for (let age = 0; age <= oldest; age++) {
-        const alive = this.#alive[cohorts + ((this.#second - age) % AGES_SECONDS)] ?? 0;
-        this.#exposure[bins + age] = (this.#exposure[bins + age] ?? 0) * KEPT_PER_SECOND + alive;
-        this.#deaths[bins + age] = (this.#deaths[bins + age] ?? 0) * KEPT_PER_SECOND;
-      }
-      const pool = bins + AGES_SECONDS;
-      this.#exposure[pool] = (this.#exposure[pool] ?? 0) * KEPT_PER_SECOND + (this.#aliveOlder[index] ?? 0);
-      this.#deaths[pool] = (this.#deaths[pool] ?? 0) * KEPT_PER_SECOND;
-      const leaving = cohorts + ((this.#second + 1) % AGES_SECONDS);
-      this.#aliveOlder[index] = (this.#aliveOlder[index] ?? 0) + (this.#alive[leaving] ?? 0);
-      this.#alive[leaving] = 0;
+      newPerSecond += this.#arrivals.ratePerSecond(index, LOOKUP_RATE_SECONDS);
     }
+    if (this.#second % POOL_SECONDS === 0) this.#pools.relearn(this.#members());
+    const lost = this.#destroyEvents > 0 ? this.#lostDestroyEvents / this.#destroyEvents : 0;
+    for (let index = 0; index < CLASS_COUNT; index++) {
+      const hazards = this.#hazards[index] as Hazards;
+      const protocol = this.#classes.describe(index)?.protocol;
+      if (protocol === undefined) continue;
+      if (lost > 0)
+        hazards.forEachCollected((age, entries) => this.#withdraw(index, this.#second - age, lost * entries));
+      if (!hazards.isActive && this.#total(index) <= 0) continue;
+      hazards.relearn(this.#pools.prior(protocol));
+      hazards.close({
+        ...{ aliveByAge: this.#agesOf(index), windowSeconds: this.#windowSeconds, isSwept: this.#isSwept },
+        newPerSecond: this.#arrivals.ratePerSecond(index, 60),
+        lookupHazard: hazardPerNewFlow * newPerSecond,
+      });
+    }
+    this.#age();
+    this.#windowSeconds = this.#isSwept ? 1 : this.#windowSeconds + 1;
+    this.#isSwept = false;
+    this.#destroyEvents = 0;
+    this.#lostDestroyEvents = 0;
     this.#second += 1;
     if (this.#second % ROTATE_SECONDS === 0) this.#rotate();
   }
 
-  /** A death also was an exposure: it is not among those alive when the second closes. */
-  #leave(flowClass: number, bornSecond: number): void {
-    const bin = flowClass * AGE_BINS + Math.min(this.#second - bornSecond, AGES_SECONDS);
-    this.#deaths[bin] = (this.#deaths[bin] ?? 0) + 1;
-    this.#exposure[bin] = (this.#exposure[bin] ?? 0) + 1;
-    this.#withdraw(flowClass, bornSecond);
+  /** The oldest cohort joins the pool, and its cell is free for the next second. */
+  #age(): void {
+    const cell = (this.#second + 1) % AGES_SECONDS;
+    for (let index = 0; index < CLASS_COUNT; index++) {
+      const leaving = index * AGES_SECONDS + cell;
+      this.#aliveOlder[index] = Math.max(0, (this.#aliveOlder[index] ?? 0) + (this.#alive[leaving] ?? 0));
+      this.#alive[leaving] = 0;
+    }
+    this.#weights[cell] = 1;
   }
 
-  readonly #withdraw = (flowClass: number, bornSecond: number): void => {
+  #leave(flowClass: number, bornSecond: number): void {
+    this.#hazards[flowClass]?.collect(this.#second - bornSecond);
+    this.#withdraw(flowClass, bornSecond, 1);
+  }
+
+  #withdraw(flowClass: number, bornSecond: number, entries: number): void {
     if (this.#second - bornSecond >= AGES_SECONDS) {
-      this.#aliveOlder[flowClass] = (this.#aliveOlder[flowClass] ?? 0) - 1;
+      this.#aliveOlder[flowClass] = (this.#aliveOlder[flowClass] ?? 0) - entries;
       return;
     }
-    const cell = flowClass * AGES_SECONDS + (bornSecond % AGES_SECONDS);
-    this.#alive[cell] = (this.#alive[cell] ?? 0) - 1;
-  };
+    const cell = flowClass * AGES_SECONDS + (((bornSecond % AGES_SECONDS) + AGES_SECONDS) % AGES_SECONDS);
+    this.#alive[cell] = (this.#alive[cell] ?? 0) - entries;
+  }
 
   /** When a class gets another port, its flows join the rest and what it had learned is forgotten. */
   #rotate(): void {
@@ -279,7 +353,6 @@ export class Lifetimes {
     this.#aliveOlder[rest] = (this.#aliveOlder[rest] ?? 0) + (this.#aliveOlder[changed] ?? 0);
     this.#aliveOlder[changed] = 0;
     this.#alive.fill(0, changed * AGES_SECONDS, (changed + 1) * AGES_SECONDS);
-    this.#exposure.fill(0, changed * AGE_BINS, (changed + 1) * AGE_BINS);
-    this.#deaths.fill(0, changed * AGE_BINS, (changed + 1) * AGE_BINS);
+    this.#hazards[changed]?.clear();
   }
 }

@@ -53,7 +53,7 @@ export const TOP_LISTED = 5;
 export const CLASSES_MAX = 16;
 
 /** Flows followed from NEW to DESTROY for their residence time; beyond it the sampling is halved. */
-export const TRACKED_FLOWS_MAX = 16_384;
+export const TRACKED_FLOWS_MAX = 65_536;
 
 /** Text waiting for a reader of standard output, bytes; beyond it lines are dropped and counted. */
 export const OUTPUT_QUEUE_BYTES = 8 * 1024 * 1024;

@@ -58,6 +58,14 @@ const usageThresholds = v.strictObject({
 const timeToFullThresholds = v.strictObject({
   warning_seconds: v.optional(v.pipe(durationSeconds, describe('Time to full from which it is a warning')), 600),
   critical_seconds: v.optional(v.pipe(durationSeconds, describe('Time to full from which it is critical')), 120),
+  warning_probability: v.optional(
+    v.pipe(ratio, describe('Probability of a full table within 10 min from which it is a warning')),
+    0.5,
+  ),
+  critical_probability: v.optional(
+    v.pipe(ratio, describe('The same for critical: a burst may still end by itself')),
+    0.85,
+  ),
   clear_factor: v.optional(
     v.pipe(
       v.number(),
@@ -66,8 +74,8 @@ const timeToFullThresholds = v.strictObject({
     ),
     1.5,
   ),
-  hold_seconds: v.optional(v.pipe(durationSeconds, describe('How long it must hold to be raised')), 2),
-  clear_hold_seconds: v.optional(v.pipe(durationSeconds, describe('How long it must be over to be cleared')), 15),
+  hold_seconds: v.optional(v.pipe(durationSeconds, describe('How long it must hold to be raised')), 1),
+  clear_hold_seconds: v.optional(v.pipe(durationSeconds, describe('How long it must be over to be cleared')), 10),
 });
 
 /** For a condition that is true or not. */

@@ -16,7 +16,7 @@ import { RateMeter, type RateSnapshot } from '../analysis/rates.js';
 import { TableModel, type TableSnapshot } from '../analysis/table.js';
 import { type Talker, Talkers } from '../analysis/talkers.js';
 import { wrappedIncrease } from '../analysis/wrap.js';
-import { type EventBatch, PRESENT } from '../model/batch.js';
+import type { EventBatch } from '../model/batch.js';
 import type { CtwatchError } from '../model/errors.js';
 import {
   FORECAST_REUSE_SECONDS,
@@ -125,7 +125,6 @@ class Watch {
   /** Of the tick that is being filled. */
   #newEvents = 0;
   #destroyEvents = 0;
-  #expiredDestroyEvents = 0;
   #reaped = false;
   #tickedAt: number;
   #tableReadAt: number;
@@ -143,18 +142,16 @@ class Watch {
     this.#tickedAt = at.monotonicSeconds;
     this.#markedAt = at.monotonicSeconds;
     this.#tableReadAt = at.monotonicSeconds;
-    this.#lifetimes = new Lifetimes(host.timeouts);
+    const { buckets } = host.sysctls;
+    this.#lifetimes = new Lifetimes({ timeouts: host.timeouts, ...(buckets !== undefined && { buckets }) });
     this.#burst = new BurstDetector({
       ratio: settings.burst.ratio,
       minRatePerSecond: settings.burst.min_rate_per_second,
       falseAlarmsPerYear: settings.burst.false_alarms_per_year,
     });
     this.#counters = host.counters;
-    this.#table = new TableModel({
-      initialCount: host.table.count,
-      ...(host.sysctls.buckets !== undefined && { buckets: host.sysctls.buckets }),
-    });
-    this.#observeTable(at.monotonicSeconds, 0, host.table);
+    this.#table = new TableModel(host.table.count);
+    this.#observeTable(at.monotonicSeconds, host.table);
   }
 
   observe(record: Exclude<SourceRecord, { type: 'open' }>): Observation | undefined {
@@ -195,14 +192,11 @@ class Watch {
       this.#talkers.observeNew(columns, row);
       this.#lifetimes.observeNew(atSeconds, columns, row);
     }
-    let withTimeLeft = 0;
     for (let row = newCount; row < newCount + destroyCount; row++) {
       this.#lifetimes.observeDestroy(atSeconds, columns, row);
-      if (((columns.present[row] ?? 0) & PRESENT.timeout) !== 0) withTimeLeft++;
     }
     this.#newEvents += newCount;
     this.#destroyEvents += destroyCount;
-    this.#expiredDestroyEvents += destroyCount - withTimeLeft;
   }
 
   #observeTick({ at, loss, table, counters }: TickRecord): TickObservation {
@@ -215,16 +209,15 @@ class Watch {
     this.#rates.observe(seconds, newEvents, destroyEvents);
     this.#losses.observe(seconds, lostNew + lostDestroy, newEvents + destroyEvents);
     this.#talkers.advance(seconds);
-    this.#lifetimes.advance(atSeconds, seconds, newEvents);
+    this.#lifetimes.advance({ atSeconds, seconds, newEvents, lostDestroyEvents: lostDestroy, reapedNow: this.#reaped });
     const burstTransition = this.#burst.observe(atSeconds, seconds, newEvents);
-    this.#observeTable(atSeconds, seconds, table, newEvents, destroyEvents);
+    this.#observeTable(atSeconds, table, newEvents, destroyEvents);
     const kernel = this.#readCounters(counters);
     this.#tickedAt = atSeconds;
     this.#loss = loss;
     this.#totals = this.#totalsNow();
     this.#newEvents = 0;
     this.#destroyEvents = 0;
-    this.#expiredDestroyEvents = 0;
     this.#reaped = false;
     return {
       type: 'tick',
@@ -242,15 +235,13 @@ class Watch {
     };
   }
 
-  #observeTable(atSeconds: number, seconds: number, table?: TableStats, newEvents = 0, destroyEvents = 0): void {
+  #observeTable(atSeconds: number, table?: TableStats, newEvents = 0, destroyEvents = 0): void {
     if (table !== undefined) {
       this.#tableReadAt = atSeconds;
       this.#max = this.#settings.assume_max ?? table.max;
     }
     this.#table.observe({
-      ...{ atSeconds, seconds, newEvents, destroyEvents },
-      expiredDestroyEvents: this.#expiredDestroyEvents,
-      reapedNow: this.#reaped,
+      ...{ newEvents, destroyEvents },
       ...(table !== undefined && { count: table.count }),
       ...(this.#max !== undefined && { max: this.#max }),
     });
@@ -266,11 +257,19 @@ class Watch {
     const burst = this.#burst.snapshot();
     const stale = atSeconds - this.#tableReadAt > TABLE_STALE_SECONDS;
     const snapshot = this.#table.snapshot();
-    const table: TableSnapshot = stale ? { blind: snapshot.blind } : snapshot;
+    const table: TableSnapshot = stale ? { blind: snapshot.blind } : this.#split(snapshot);
     if (stale) this.#forecast = { verdict: 'unknown', reason: 'no_table' };
     else if (burstFound || isFull(table) || (tableRead && this.#forecastDue(atSeconds)))
       this.#forecast = this.#predict(atSeconds, table, burst);
     return { table, rates, burst, forecast: this.#forecast };
+  }
+
+  /** The count as live and expired entries. */
+  #split(table: TableSnapshot): TableSnapshot {
+    const { count, blind } = table;
+    if (count === undefined) return table;
+    const expired = Math.min(count, this.#lifetimes.expiredEntries(count, blind));
+    return { ...table, live: count - expired, expired };
   }
 
   /** Nothing new came and the forecast is not old: a quiet host costs nothing. */
@@ -290,6 +289,7 @@ class Watch {
       lifetimes: this.#lifetimes.view(burst.active?.onsetSeconds),
       uptimeSeconds: atSeconds - this.#openedAt,
       burst,
+      ...(burst.active !== undefined && { burstAgeSeconds: atSeconds - burst.active.onsetSeconds }),
       lostRatio: this.#lostRatio(),
       ...(buckets !== undefined && { buckets }),
     });

@@ -1,0 +1,268 @@
+/**
+ * When entries of a class run out of time, learned from when they were collected.
+ *
+ * A DESTROY comes when an entry is collected, up to a minute after its timeout ran out. So each death at age a is spread over the
+ * ages a - t .. a (t since the last sweep) in proportion to how likely each is by what is known so far; and an entry in the table
+ * counts as exposed with the probability that it is still live. That is the EM algorithm for interval-censored lifetimes, one
+ * step a second, with forgetting.
+ *
+ *   in the table at age a:  live S(a) | expired z(a)          z(a+1) = z(a) e^-h + S(a) q(a), 0 after a sweep
+ *
+ * Sources: Turnbull, "The empirical distribution function with arbitrarily grouped, censored and truncated data" (JRSS B 1976);
+ * Andersen and Gill 1982 for occurrence over exposure.
+ */
+
+/** Ages resolved to the second; everything older is one pool. */
+export const AGES_SECONDS = 512;
+/** One bin an age and one for the pool. */
+export const AGE_BINS: number = AGES_SECONDS + 1;
+/** Exposure below which an age is not known, flows. */
+const EXPOSURE_MIN = 20;
+/** Exposure that the hazard of the pooled protocol is worth. */
+const POOL_EXPOSURE = 20;
+/** New flows whose lifetimes are remembered, and the bounds of how long that may take. */
+const MEMORY_FLOWS = 3000;
+const MEMORY_SECONDS_MIN = 180;
+const MEMORY_SECONDS_MAX = 7200;
+/** Collections are compared with what was expected over about this long. */
+const RATIO_MEMORY_SECONDS = 60;
+const RATIO_PRIOR = 10;
+/** A ratio of hazards counts when it is this many standard deviations and this factor away from 1. */
+const RATIO_SIGMAS = 4;
+const RATIO_FACTOR = 1.5;
+/** Where fewer are left than this part of those born, what becomes of them hardly matters. */
+const SURVIVORS_MIN = 0.05;
+/** Ages are whole seconds, and a sweep falls within one. */
+const SLACK_SECONDS = 1;
+/** Likelihood of any age within the window, so that no death is impossible. */
+const ANY_AGE = 1e-6;
+
+/** Hazards and how far they are known. */
+export interface LearnedHazards {
+  /** Part of the live entries of each age that expire within a second, 0..1, by age bin. */
+  readonly hazards: Float64Array;
+  /** First age not known yet, 0..513 s. */
+  readonly frontierSeconds: number;
+}
+
+/** What a pool of classes or the kernel's timeouts say about an age nobody of the class has reached. */
+export type PriorHazards = (bin: number) => number;
+
+/** The lifetimes of one class. */
+export class Hazards {
+  readonly #deaths = new Float64Array(AGE_BINS);
+  readonly #exposure = new Float64Array(AGE_BINS);
+  /** The same since the last sweep: who of those still there has expired shows at the next. */
+  readonly #openDeaths = new Float64Array(AGE_BINS);
+  readonly #openExposure = new Float64Array(AGE_BINS);
+  /** What those that are still there have likely been exposed since. */
+  readonly #likelyExposure = new Float64Array(AGE_BINS);
+  /** What the hazards rest on. */
+  readonly #knownDeaths = new Float64Array(AGE_BINS);
+  readonly #knownExposure = new Float64Array(AGE_BINS);
+  /** Deaths of the second that is being filled, by age. */
+  readonly #leaving = new Float64Array(AGE_BINS);
+  #leavingTotal = 0;
+  readonly #hazards = new Float64Array(AGE_BINS);
+  readonly #survival = new Float64Array(AGE_BINS + 1);
+  /** Part of those born that has expired and is still there, by age. */
+  readonly #expired = new Float64Array(AGE_BINS);
+  #expiredEntries = 0;
+  #expectedCollections = 0;
+  #collections = 0;
+
+  /** Counts an entry of this age, 0.. s, that was collected. */
+  collect(ageSeconds: number): void {
+    const bin = Math.min(ageSeconds, AGES_SECONDS);
+    this.#leaving[bin] = (this.#leaving[bin] ?? 0) + 1;
+    this.#leavingTotal += 1;
+  }
+
+  /**
+   * Ends a second.
+   */
+  close(second: SecondOfCollection): void {
+    this.#compare(second);
+    this.#spread(second);
+    this.#expose(second);
+    this.#ageExpired(second);
+    this.#leaving.fill(0);
+    this.#leavingTotal = 0;
+  }
+
+  /** Draws the class to `prior` where it has seen little. Call once a second before `close`, and before `describe`. */
+  relearn(prior: PriorHazards): void {
+    this.#survival[0] = 1;
+    let survivors = 1;
+    for (let bin = 0; bin < AGE_BINS; bin++) {
+      // What is only likely counts where nothing is known for sure: it is as biased as what it is made from.
+      const isUnknown = (this.#exposure[bin] ?? 0) < EXPOSURE_MIN && survivors > SURVIVORS_MIN;
+      const open = isUnknown ? (this.#likelyExposure[bin] ?? 0) + (this.#openExposure[bin] ?? 0) : 0;
+      const exposure = (this.#exposure[bin] ?? 0) + open;
+      const deaths = (this.#deaths[bin] ?? 0) + (isUnknown ? (this.#openDeaths[bin] ?? 0) : 0);
+      this.#knownDeaths[bin] = deaths;
+      this.#knownExposure[bin] = exposure;
+      const hazard = Math.min(1, (deaths + POOL_EXPOSURE * prior(bin)) / (exposure + POOL_EXPOSURE));
+      this.#hazards[bin] = hazard;
+      survivors *= 1 - hazard;
+      this.#survival[bin + 1] = survivors;
+    }
+  }
+
+  /** The hazards with `relearn`'s prior in them. Read it before the next call of this class. */
+  describe(): LearnedHazards {
+    let frontierSeconds = AGE_BINS;
+    for (let bin = AGE_BINS - 1; bin >= 0; bin--) {
+      if (this.exposureAt(bin) < EXPOSURE_MIN) frontierSeconds = bin;
+    }
+    return { hazards: this.#hazards, frontierSeconds };
+  }
+
+  /** Probability that an entry of this age bin that is in the table has not expired. */
+  liveRatio(bin: number): number {
+    const live = this.#survival[bin] ?? 0;
+    const expired = this.#expired[bin] ?? 0;
+    return live + expired > 1e-12 ? live / (live + expired) : 1;
+  }
+
+  /** Entries in the table that have expired, at the end of the last second. */
+  get expiredEntries(): number {
+    return this.#expiredEntries;
+  }
+
+  /** Something was collected in this second, or has been learned before. */
+  get isActive(): boolean {
+    return this.#leavingTotal > 0 || this.#expiredEntries > 0 || this.#collections > 1;
+  }
+
+  /** Tells the ages of what was collected in the second that is being filled. */
+  forEachCollected(tell: (ageSeconds: number, entries: number) => void): void {
+    if (this.#leavingTotal === 0) return;
+    for (let bin = 0; bin < AGE_BINS; bin++) if ((this.#leaving[bin] ?? 0) > 0) tell(bin, this.#leaving[bin] ?? 0);
+  }
+
+  /** Entries of an age bin that expired, and those that could have, both forgotten in time. */
+  deathsAt(bin: number): number {
+    return this.#knownDeaths[bin] ?? 0;
+  }
+
+  exposureAt(bin: number): number {
+    return this.#knownExposure[bin] ?? 0;
+  }
+
+  /** How the collections of the last minute compare with what the hazards say; 1 unless it is significant. */
+  get hazardRatio(): number {
+    const expected = this.#expectedCollections;
+    const collected = this.#collections;
+    const ratio = (collected + RATIO_PRIOR) / (expected + RATIO_PRIOR);
+    if (ratio < RATIO_FACTOR && ratio > 1 / RATIO_FACTOR) return 1;
+    return Math.abs(collected - expected) > RATIO_SIGMAS * Math.sqrt(2 * Math.max(expected, collected) + RATIO_PRIOR)
+      ? ratio
+      : 1;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    const columns = [this.#deaths, this.#exposure, this.#openDeaths, this.#openExposure, this.#likelyExposure];
+    for (const column of [...columns, this.#leaving, this.#expired]) column.fill(0);
+    this.#leavingTotal = 0;
+    this.#expiredEntries = 0;
+    this.#expectedCollections = 0;
+    this.#collections = 0;
+  }
+
+  #compare({ lookupHazard, isSwept }: SecondOfCollection): void {
+    const kept = Math.exp(-1 / RATIO_MEMORY_SECONDS);
+    const met = isSwept ? 1 : -Math.expm1(-lookupHazard);
+    this.#expectedCollections = this.#expectedCollections * kept + this.#expiredEntries * met;
+    this.#collections = this.#collections * kept + this.#leavingTotal;
+  }
+
+  /** The E step: when those collected now had expired, and how long they were exposed since the last sweep. */
+  #spread({ windowSeconds, lookupHazard }: SecondOfCollection): void {
+    if (this.#leavingTotal === 0) return;
+    const decay = Math.exp(-lookupHazard);
+    for (let age = 0; age < AGES_SECONDS; age++) {
+      const leaving = this.#leaving[age] ?? 0;
+      if (leaving === 0) continue;
+      const first = Math.max(0, age - windowSeconds - SLACK_SECONDS);
+      let sum = 0;
+      for (let at = age, weight = 1; at >= first; at--, weight *= decay) sum += weight * this.#density(at);
+      let later = 0;
+      for (let at = age, weight = leaving / sum; at >= first; at--, weight *= decay) {
+        const part = weight * this.#density(at);
+        this.#openDeaths[at] = (this.#openDeaths[at] ?? 0) + part;
+        later += part;
+        // Before the last sweep it counted among those that outlasted it.
+        if (at > age - windowSeconds) this.#openExposure[at] = (this.#openExposure[at] ?? 0) + later;
+      }
+    }
+    const older = this.#leaving[AGES_SECONDS] ?? 0;
+    this.#openDeaths[AGES_SECONDS] = (this.#openDeaths[AGES_SECONDS] ?? 0) + older;
+    this.#openExposure[AGES_SECONDS] = (this.#openExposure[AGES_SECONDS] ?? 0) + older;
+  }
+
+  #density(bin: number): number {
+    return (this.#survival[bin] ?? 0) * (this.#hazards[bin] ?? 0) + ANY_AGE;
+  }
+
+  /** Who is left after a sweep was live all the time since the last one. Until the next, the likely part of them counts. */
+  #expose({ aliveByAge, newPerSecond, windowSeconds, isSwept }: SecondOfCollection): void {
+    const memorySeconds = Math.min(
+      MEMORY_SECONDS_MAX,
+      Math.max(MEMORY_SECONDS_MIN, MEMORY_FLOWS / Math.max(newPerSecond, 1e-3)),
+    );
+    const kept = 2 ** (-1 / memorySeconds);
+    const seconds = Math.max(1, windowSeconds);
+    let exposed = 0;
+    for (let bin = AGES_SECONDS; bin >= 0; bin--) {
+      this.#deaths[bin] = (this.#deaths[bin] ?? 0) * kept;
+      let exposure = (this.#exposure[bin] ?? 0) * kept;
+      if (isSwept) {
+        // Entries now at most `seconds` older were at this age since the last sweep.
+        if (bin === AGES_SECONDS) exposure += (aliveByAge[bin] ?? 0) * seconds;
+        else {
+          exposed += aliveByAge[bin] ?? 0;
+          if (bin + seconds < AGES_SECONDS) exposed -= aliveByAge[bin + seconds] ?? 0;
+          exposure += exposed;
+        }
+        exposure += this.#openExposure[bin] ?? 0;
+        this.#deaths[bin] = (this.#deaths[bin] ?? 0) + (this.#openDeaths[bin] ?? 0);
+        this.#openExposure[bin] = 0;
+        this.#openDeaths[bin] = 0;
+        this.#likelyExposure[bin] = 0;
+      } else {
+        const likely = (aliveByAge[bin] ?? 0) * this.liveRatio(bin);
+        this.#likelyExposure[bin] = (this.#likelyExposure[bin] ?? 0) + likely;
+      }
+      this.#exposure[bin] = exposure;
+    }
+  }
+
+  /** The expired ones become a second older, and fewer; those of the oldest bin stay in it. */
+  #ageExpired({ aliveByAge, lookupHazard, isSwept }: SecondOfCollection): void {
+    const stays = isSwept ? 0 : Math.exp(-lookupHazard);
+    const isLeft = isSwept ? 0 : Math.max(0, 1 - lookupHazard / 2);
+    this.#expiredEntries = 0;
+    for (let bin = AGES_SECONDS; bin >= 0; bin--) {
+      const from = bin === AGES_SECONDS ? bin : bin - 1;
+      const expiring = from < 0 ? 0 : (this.#survival[from] ?? 0) * (this.#hazards[from] ?? 0);
+      this.#expired[bin] = (from < 0 ? 0 : (this.#expired[from] ?? 0) * stays) + expiring * isLeft;
+      const next = bin === 0 ? 0 : (aliveByAge[bin - 1] ?? 0);
+      this.#expiredEntries += next * (1 - this.liveRatio(bin));
+    }
+  }
+}
+
+/** What a second was like for one class. */
+export interface SecondOfCollection {
+  /** Entries in the table by age bin. */
+  readonly aliveByAge: Float64Array;
+  readonly newPerSecond: number;
+  /** Whole seconds since the one in which everything was last collected. */
+  readonly windowSeconds: number;
+  /** Hazard that a lookup meets an expired entry, per second. */
+  readonly lookupHazard: number;
+  /** There was a sweep in this second. */
+  readonly isSwept: boolean;
+}

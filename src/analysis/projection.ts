@@ -1,0 +1,275 @@
+/**
+ * The course of the table's count over the next ten minutes, with its variance.
+ *
+ * Live entries leave by their class's survival curve, new ones come by its trend and leave by the same curve. What leaves expires,
+ * and still counts until a lookup meets it or the collector sweeps:
+ *
+ *   count(u) = live(u) + expired(u)       expired' = (arrivals - live') - h expired       expired = 0 after each sweep
+ *
+ * Everything starts from the kernel's own count. The mean is exact for any lifetimes (M_t/G/infinity, Eick, Massey and Whitt 1993);
+ * variances are those of independent flows, of clumpy arrivals, and of what is only estimated.
+ */
+
+import { AGES_SECONDS } from './hazards.js';
+import type { ClassLifetimes, LifetimesView } from './lifetimes.js';
+import { CURVE_SECONDS, HORIZON_SECONDS, type World, writeSurvival } from './survival.js';
+
+/** Mean and variance of the count at each horizon. */
+export interface Path {
+  /** Seconds from now, rising from 0; among them the moments just before each sweep. */
+  readonly horizons: readonly number[];
+  readonly mean: Float64Array;
+  readonly variance: Float64Array;
+}
+
+export interface ProjectionInput {
+  readonly count: number;
+  /** Most initial entries that may still be there. */
+  readonly blind: number;
+  readonly lifetimes: LifetimesView;
+  /** Seconds since the source opened. */
+  readonly uptimeSeconds: number;
+}
+
+/** Growth goes on for so many times as long as it has been seen; what feeds on itself longer than what does not. */
+const LINEAR_PERSISTENCE = 2;
+const EXPONENTIAL_PERSISTENCE = 3;
+/** Exponential growth ends at so many times the present rate. */
+const GROWTH_FACTOR_MAX = 8;
+/** Below this probability exponential growth is not followed. */
+const EXPONENTIAL_MIN = 0.02;
+/** Error of the model itself, relative to the change it predicts. */
+const MODEL_ERROR_RATIO = 0.01;
+/** Error of the learned survival, relative to what arrives or leaves by it. */
+const SURVIVAL_ERROR_RATIO = 0.01;
+/** Ages are taken one by one to here and then in groups: the first ones are where a burst is. */
+const FINE_AGES_SECONDS = 32;
+const AGE_GROUP_SECONDS = 4;
+/** Initial entries without a dump: time constant of their leaving, by world. */
+const INITIAL_SECONDS: Readonly<Record<World, number>> = { expected: 180, stays: Number.POSITIVE_INFINITY, short: 60 };
+
+const BASE_HORIZONS: readonly number[] = [
+  ...range(0, 30, 1),
+  ...range(32, 60, 2),
+  ...range(65, 120, 5),
+  ...range(130, 300, 10),
+  ...range(330, HORIZON_SECONDS, 30),
+];
+
+function range(from: number, to: number, step: number): number[] {
+  return Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, i) => from + i * step);
+}
+
+/** Sums over classes at each horizon. */
+interface Sums {
+  readonly live: Float64Array;
+  /** New flows that came by then. */
+  readonly came: Float64Array;
+  readonly cameVariance: Float64Array;
+  /** Of independent flows: who of those now live is still. */
+  readonly liveVariance: Float64Array;
+}
+
+/** Projects the count in one world. Pure. */
+export function project(input: ProjectionInput, world: World): Path {
+  const { lifetimes, count } = input;
+  const sweeps = sweepTimes(lifetimes);
+  const horizons = [...new Set([...BASE_HORIZONS, ...sweeps])].sort((a, b) => a - b);
+  const zeros = () => new Float64Array(horizons.length);
+  const sums: Sums = { live: zeros(), came: zeros(), cameVariance: zeros(), liveVariance: zeros() };
+  const initial = initialEntries(input);
+  const tracked = trackedEntries(lifetimes);
+  const scale = tracked.total > 0 ? (count - initial.total) / tracked.total : 0;
+  const curve = new Float64Array(CURVE_SECONDS);
+  for (const learned of lifetimes.classes) {
+    writeSurvival(curve, learned, world, lifetimes.timeouts);
+    addSurvivors(curve, learned, scale, horizons, sums);
+    addArrivals(curve, learned, lifetimes.dispersion, horizons, sums);
+  }
+  const expiredNow = tracked.expired * scale + initial.expired;
+  return combine({ ...input, horizons, sweeps: new Set(sweeps), sums, initial, expiredNow, world });
+}
+
+interface Combination extends ProjectionInput {
+  readonly horizons: readonly number[];
+  readonly sweeps: ReadonlySet<number>;
+  readonly sums: Sums;
+  readonly initial: Initial;
+  readonly expiredNow: number;
+  readonly world: World;
+}
+
+/** Adds up what is live and integrates what has expired from horizon to horizon. */
+function combine({ lifetimes, count, horizons, sweeps, sums, initial, expiredNow, world }: Combination): Path {
+  const mean = new Float64Array(horizons.length);
+  const variance = new Float64Array(horizons.length);
+  const { hazardPerNewFlow } = lifetimes.collector;
+  let expired = expiredNow;
+  let before = (sums.live[0] ?? 0) + initial.liveAt(0, world);
+  mean[0] = count;
+  variance[0] = 1;
+  for (let i = 1; i < horizons.length; i++) {
+    const seconds = (horizons[i] ?? 0) - (horizons[i - 1] ?? 0);
+    const live = (sums.live[i] ?? 0) + initial.liveAt(horizons[i] ?? 0, world);
+    const came = (sums.came[i] ?? 0) - (sums.came[i - 1] ?? 0);
+    const expiring = Math.max(0, before + came - live);
+    const gone = ((hazardPerNewFlow * came) / seconds) * seconds;
+    const stays = Math.exp(-gone);
+    expired = expired * stays + expiring * (gone > 1e-6 ? (1 - stays) / gone : 1);
+    before = live;
+    mean[i] = live + expired;
+    variance[i] =
+      1 +
+      (sums.liveVariance[i] ?? 0) +
+      (sums.cameVariance[i] ?? 0) +
+      (MODEL_ERROR_RATIO * ((mean[i] ?? 0) - count)) ** 2;
+    if (sweeps.has(horizons[i] ?? 0)) expired = 0;
+  }
+  return { horizons, mean, variance };
+}
+
+/** Whole seconds from now at which sweeps are due. */
+function sweepTimes({ collector }: LifetimesView): number[] {
+  const { intervalSeconds, sinceSweepSeconds } = collector;
+  const times: number[] = [];
+  let next = intervalSeconds - sinceSweepSeconds;
+  if (next <= 0) next = 1;
+  for (; next < HORIZON_SECONDS; next += intervalSeconds) times.push(Math.max(1, Math.round(next)));
+  return times;
+}
+
+function trackedEntries({ classes }: LifetimesView): { total: number; expired: number } {
+  let total = 0;
+  let expired = 0;
+  for (const learned of classes) {
+    expired += learned.expired;
+    total += learned.expired + learned.liveByAge.reduce((sum, entries) => sum + entries, 0);
+  }
+  return { total, expired };
+}
+
+interface Initial {
+  readonly total: number;
+  readonly expired: number;
+  readonly liveAt: (aheadSeconds: number, world: World) => number;
+}
+
+/** Entries that no NEW was seen of: what the kernel counts beyond the events, at most the blind ones. */
+function initialEntries({ count, blind, lifetimes, uptimeSeconds }: ProjectionInput): Initial {
+  const { initial, collector } = lifetimes;
+  const total = Math.min(blind, Math.max(0, count - trackedEntries(lifetimes).total));
+  if (!initial.isDumped) {
+    const liveAt = (ahead: number, world: World) => total * Math.exp(-ahead / INITIAL_SECONDS[world]);
+    return { total, expired: 0, liveAt };
+  }
+  const expired = Math.min(total, initial.expiredSince(Math.min(collector.sinceSweepSeconds, uptimeSeconds)));
+  const live = total - expired;
+  const closing = Math.max(0, initial.liveAt(0) - initial.renewed);
+  const renewed = Math.max(0, live - closing);
+  const closingScale = closing > 0 ? (live - renewed) / closing : 0;
+  const leaving = renewed < initial.renewed && renewed > 0 ? Math.log(initial.renewed / renewed) / uptimeSeconds : 0;
+  return {
+    ...{ total, expired },
+    liveAt: (ahead) =>
+      closingScale * Math.max(0, initial.liveAt(ahead) - initial.renewed) + renewed * Math.exp(-leaving * ahead),
+  };
+}
+
+/** The class's live entries that are still live at each horizon. */
+function addSurvivors(
+  curve: Float64Array,
+  learned: ClassLifetimes,
+  scale: number,
+  horizons: readonly number[],
+  { live, liveVariance }: Sums,
+): void {
+  const { liveByAge } = learned;
+  for (let age = 0; age <= AGES_SECONDS; ) {
+    const group = age < FINE_AGES_SECONDS ? 1 : Math.min(AGE_GROUP_SECONDS, Math.max(1, AGES_SECONDS - age));
+    let entries = 0;
+    for (let i = 0; i < group; i++) entries += liveByAge[age + i] ?? 0;
+    const from = age + (group >> 1);
+    age += group;
+    if (entries <= 0) continue;
+    // A curve that says none of this age exist: those that do leave at once.
+    const now = curve[from] ?? 0;
+    const inverse = now > 1e-200 ? 1 / now : 0;
+    const scaled = entries * scale;
+    for (let i = 0; i < horizons.length; i++) {
+      const horizon = horizons[i] ?? 0;
+      const stays = horizon === 0 ? 1 : (curve[from + horizon] ?? 0) * inverse;
+      live[i] = (live[i] ?? 0) + scaled * stays;
+      const left = SURVIVAL_ERROR_RATIO * scaled * (1 - stays);
+      liveVariance[i] = (liveVariance[i] ?? 0) + scaled * stays * (1 - stays) + left * left;
+    }
+  }
+}
+
+/** The class's new flows that have come and are live at each horizon. */
+function addArrivals(
+  curve: Float64Array,
+  { trend }: ClassLifetimes,
+  dispersion: number,
+  horizons: readonly number[],
+  { live, came, cameVariance }: Sums,
+): void {
+  const { ratePerSecond: rate, slope, growth, exponentialWeight, windowSeconds, rateError, slopeError } = trend;
+  let limit = Math.min(HORIZON_SECONDS, Math.round(LINEAR_PERSISTENCE * windowSeconds));
+  if (slope < 0) limit = Math.min(limit, Math.floor(rate / -slope));
+  const growthLimit = Math.min(
+    ...[HORIZON_SECONDS, Math.round(EXPONENTIAL_PERSISTENCE * windowSeconds)],
+    growth > 0 ? Math.max(1, Math.floor(Math.log(GROWTH_FACTOR_MAX) / growth)) : HORIZON_SECONDS,
+  );
+  const sums = curveSums(curve);
+  const at = (column: Float64Array, second: number) => (second > 0 ? (column[second] ?? 0) : 0);
+  const lastFactor = Math.exp(growth * growthLimit);
+  for (let i = 1; i < horizons.length; i++) {
+    const horizon = horizons[i] ?? 0;
+    const even = at(sums.even, horizon);
+    const rising = at(sums.rising, horizon) - at(sums.rising, horizon - limit);
+    const linear = rate * even + slope * rising;
+    const after = horizon - growthLimit;
+    const grown = exponentialWeight > EXPONENTIAL_MIN ? growing(curve, growth, horizon, growthLimit) : 0;
+    const exponential =
+      exponentialWeight > EXPONENTIAL_MIN ? rate * (grown + lastFactor * at(sums.even, after)) : linear;
+    const difference = exponential - linear;
+    const mean = linear + exponentialWeight * difference;
+    const linearCame = rate * horizon + (slope * (horizon ** 2 - Math.max(0, horizon - limit) ** 2)) / 2;
+    const exponentialCame =
+      growth > 0
+        ? rate * (Math.expm1(growth * Math.min(horizon, growthLimit)) / growth + lastFactor * Math.max(0, after))
+        : linearCame;
+    live[i] = (live[i] ?? 0) + mean;
+    came[i] = (came[i] ?? 0) + linearCame + exponentialWeight * (exponentialCame - linearCame);
+    cameVariance[i] =
+      (cameVariance[i] ?? 0) +
+      dispersion * mean +
+      (rateError * even) ** 2 +
+      (slopeError * (rising + (windowSeconds / 2) * even) * (slope === 0 ? 0 : 1)) ** 2 +
+      exponentialWeight * (1 - exponentialWeight) * difference ** 2 +
+      (SURVIVAL_ERROR_RATIO * (linearCame - mean)) ** 2;
+  }
+}
+
+/** Part live after `horizon` seconds of arrivals at the rate e^(growth v), v up to `limit`. */
+function growing(curve: Float64Array, growth: number, horizon: number, limit: number): number {
+  let sum = 0;
+  const until = Math.min(horizon, limit);
+  const factor = Math.exp(growth);
+  for (let second = 0, rate = Math.exp(growth / 2); second < until; second++, rate *= factor) {
+    sum += rate * (curve[horizon - second] ?? 0);
+  }
+  return sum;
+}
+
+/** Sums over a curve by whole seconds ahead: of arrivals at an even rate of 1, and at a rising one v. */
+function curveSums(curve: Float64Array) {
+  const even = new Float64Array(HORIZON_SECONDS + 1);
+  const rising = new Float64Array(HORIZON_SECONDS + 1);
+  for (let second = 1; second <= HORIZON_SECONDS; second++) {
+    const survivors = curve[second] ?? 0;
+    even[second] = (even[second - 1] ?? 0) + survivors;
+    rising[second] = (rising[second - 1] ?? 0) + (even[second - 1] ?? 0) + survivors / 2;
+  }
+  return { even, rising };
+}

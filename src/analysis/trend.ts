@@ -1,0 +1,222 @@
+/**
+ * The rate of arrivals now and where it is going, from a series of counts.
+ *
+ * Windows that end now are tried from short to long, each with a straight line, and with exponential growth where a line does not
+ * fit. The longest window whose counts agree with its model and with all shorter windows is used: after a step it reaches back to
+ * the step, on a ramp it spans the ramp, in even traffic it is as long as the memory. So no change needs to be detected first.
+ * A slope counts as far as it is significant; how long it goes on is the forecast's question.
+ *
+ * Sources: Lepskii, "On a problem of adaptive estimation in Gaussian white noise" (1991) for the choice of the window; Pearson's
+ * chi-square; James and Stein (1961) for the shrinking of the slope.
+ */
+
+/** Counts in consecutive bins, oldest first, that end now. */
+export interface BinnedCounts {
+  readonly counts: readonly number[];
+  /** Length of each bin, seconds. */
+  readonly binSeconds: number;
+}
+
+/** A rate of arrivals with its growth. */
+export interface Trend {
+  /** New flows per second now. */
+  readonly ratePerSecond: number;
+  /** Growth of the rate, per second squared, drawn to 0 as far as it is not significant. */
+  readonly slope: number;
+  /** Relative growth per second; used with `exponentialWeight`. */
+  readonly growth: number;
+  /** Probability that growth is exponential and not linear, 0..1. */
+  readonly exponentialWeight: number;
+  /** The window it was read from. */
+  readonly windowSeconds: number;
+  /** Standard errors of the mean rate in the window and of the slope. */
+  readonly rateError: number;
+  readonly slopeError: number;
+}
+
+/** Lengths of the windows that are tried, seconds. */
+export const TREND_WINDOWS: readonly number[] = [
+  1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768,
+];
+/** Bins a window is divided into, at most. */
+export const TREND_BINS = 12;
+
+/** A misfit this many standard deviations large is none by chance. */
+const MISFIT_SIGMAS = 3;
+/** One window may fail by chance; after a change all longer ones do. */
+const MISFITS = 2;
+/** A slope of so many standard errors squared is drawn to nothing. */
+const SLOPE_NOISE = 9;
+/** Growth over less than this is not told from a step. */
+const GROWTH_SECONDS_MIN = 20;
+const EXPONENTIAL_SECONDS_MIN = 45;
+/** What the place of a step costs against growth, in chi-square: nothing, as to take a step for growth costs more. */
+const STEP_PENALTY = 0;
+/** What doubles within three seconds is a step. */
+const GROWTH_MAX = 0.25;
+/** Arrivals in a bin below which its variance is not taken as smaller. */
+const VARIANCE_MIN = 0.5;
+
+interface Fit {
+  readonly trend: Trend;
+  readonly isGood: boolean;
+  /** Pearson's chi-square over dispersion. */
+  readonly misfit: number;
+}
+
+/** The trend of the longest window that fits. `windows` from short to long; `dispersion` is variance over mean, >= 1. */
+export function fitTrend(windows: Iterable<BinnedCounts>, dispersion: number): Trend | undefined {
+  let chosen: Trend | undefined;
+  let low = Number.NEGATIVE_INFINITY;
+  let high = Number.POSITIVE_INFINITY;
+  let misfits = 0;
+  for (const window of windows) {
+    const fit = fitWindow(window, dispersion);
+    const { ratePerSecond, rateError, slopeError, windowSeconds } = fit.trend;
+    const nowError = Math.hypot(rateError, (slopeError * windowSeconds) / 2);
+    const agrees = ratePerSecond >= low && ratePerSecond <= high;
+    if (chosen !== undefined && !(fit.isGood && agrees)) {
+      misfits += 1;
+      if (misfits === MISFITS) break;
+      continue;
+    }
+    misfits = 0;
+    chosen = fit.trend;
+    low = Math.max(low, ratePerSecond - MISFIT_SIGMAS * nowError);
+    high = Math.min(high, ratePerSecond + MISFIT_SIGMAS * nowError);
+  }
+  return chosen;
+}
+
+function fitWindow(window: BinnedCounts, dispersion: number): Fit {
+  const fit = fitCourse(window, dispersion);
+  // What one step explains as well is a step: this window reaches back beyond it.
+  if (!fit.isGood || fit.trend.slope === 0) return fit;
+  return { ...fit, isGood: fit.misfit <= misfitOfStep(window, dispersion) + STEP_PENALTY };
+}
+
+function fitCourse(window: BinnedCounts, dispersion: number): Fit {
+  const line = fitLine(window, dispersion);
+  if (line.trend.slope <= 0 || line.trend.windowSeconds < EXPONENTIAL_SECONDS_MIN) return line;
+  const growth = fitGrowth(window, dispersion, line.trend);
+  if (growth === undefined) return line;
+  const difference = Math.max(-60, Math.min(60, line.misfit - growth.misfit));
+  const exponentialWeight = 1 / (1 + Math.exp(-difference / 2));
+  const best = growth.misfit < line.misfit ? growth : line;
+  const { trend } = line;
+  const mixed = (a: number, b: number) => a + (b - a) * exponentialWeight;
+  return {
+    isGood: best.isGood,
+    misfit: best.misfit,
+    trend: {
+      ...trend,
+      ratePerSecond: mixed(trend.ratePerSecond, growth.trend.ratePerSecond),
+      growth: growth.trend.growth,
+      exponentialWeight,
+    },
+  };
+}
+
+function fitLine({ counts, binSeconds }: BinnedCounts, dispersion: number): Fit {
+  const bins = counts.length;
+  const windowSeconds = bins * binSeconds;
+  let total = 0;
+  let moment = 0;
+  let square = 0;
+  for (let i = 0; i < bins; i++) {
+    const x = (i + 0.5) * binSeconds - windowSeconds / 2;
+    total += counts[i] ?? 0;
+    moment += (counts[i] ?? 0) * x;
+    square += x * x;
+  }
+  const mean = total / windowSeconds;
+  // One more arrival is always possible.
+  const variancePerSecond = dispersion * Math.max(mean, 1 / windowSeconds);
+  const rateError = Math.sqrt(variancePerSecond / windowSeconds);
+  const measured = square > 0 ? moment / binSeconds / square : 0;
+  const slopeError = square > 0 ? Math.sqrt(variancePerSecond / binSeconds / square) : 0;
+  const significance = slopeError > 0 ? (measured / slopeError) ** 2 : 0;
+  const isLong = windowSeconds >= GROWTH_SECONDS_MIN;
+  const slope = isLong && significance > SLOPE_NOISE ? measured * (1 - SLOPE_NOISE / significance) : 0;
+  const misfit = misfitOf(counts, binSeconds, dispersion, (x) => mean + measured * (x - windowSeconds / 2));
+  return {
+    misfit,
+    isGood: isPlausible(misfit, bins - 2),
+    trend: {
+      ratePerSecond: Math.max(0, mean + (slope * windowSeconds) / 2),
+      ...{ slope, growth: 0, exponentialWeight: 0, windowSeconds, rateError, slopeError },
+    },
+  };
+}
+
+/** The least misfit of two levels with a step between them. */
+function misfitOfStep({ counts, binSeconds }: BinnedCounts, dispersion: number): number {
+  let after = 0;
+  for (const count of counts) after += count;
+  let before = 0;
+  let least = Number.POSITIVE_INFINITY;
+  for (let split = 1; split < counts.length; split++) {
+    before += counts[split - 1] ?? 0;
+    after -= counts[split - 1] ?? 0;
+    const low = before / split / binSeconds;
+    const high = after / (counts.length - split) / binSeconds;
+    const rateAt = (x: number) => (x < split * binSeconds ? low : high);
+    least = Math.min(least, misfitOf(counts, binSeconds, dispersion, rateAt));
+  }
+  return least;
+}
+
+/** Poisson regression with a logarithmic link, by Newton's method from the line. */
+function fitGrowth({ counts, binSeconds }: BinnedCounts, dispersion: number, line: Trend): Fit | undefined {
+  const { windowSeconds } = line;
+  const middleRate = line.ratePerSecond - (line.slope * windowSeconds) / 2;
+  if (middleRate <= 0) return undefined;
+  let level = Math.log(middleRate);
+  let growth = line.slope / middleRate;
+  for (let step = 0; step < 4; step++) {
+    let [g0, g1, h00, h01, h11] = [0, 0, 0, 0, 0];
+    for (let i = 0; i < counts.length; i++) {
+      const x = (i + 0.5) * binSeconds - windowSeconds / 2;
+      const expected = Math.exp(Math.min(40, level + growth * x)) * binSeconds;
+      const residual = (counts[i] ?? 0) - expected;
+      g0 += residual;
+      g1 += residual * x;
+      h00 += expected;
+      h01 += expected * x;
+      h11 += expected * x * x;
+    }
+    const determinant = h00 * h11 - h01 * h01;
+    if (!(determinant > 0)) return undefined;
+    level += (g0 * h11 - g1 * h01) / determinant;
+    growth += (g1 * h00 - g0 * h01) / determinant;
+  }
+  if (!(growth > 0 && growth < GROWTH_MAX) || !Number.isFinite(level)) return undefined;
+  const misfit = misfitOf(counts, binSeconds, dispersion, (x) =>
+    Math.exp(Math.min(40, level + growth * (x - windowSeconds / 2))),
+  );
+  const ratePerSecond = Math.exp(Math.min(40, level + (growth * windowSeconds) / 2));
+  return { misfit, isGood: isPlausible(misfit, counts.length - 2), trend: { ...line, ratePerSecond, growth } };
+}
+
+/** `rateAt` takes seconds since the beginning of the window. */
+function misfitOf(
+  counts: readonly number[],
+  binSeconds: number,
+  dispersion: number,
+  rateAt: (seconds: number) => number,
+): number {
+  let misfit = 0;
+  for (let i = 0; i < counts.length; i++) {
+    const expected = rateAt((i + 0.5) * binSeconds) * binSeconds;
+    const residual = (counts[i] ?? 0) - expected;
+    misfit += (residual * residual) / (dispersion * Math.max(expected, VARIANCE_MIN));
+  }
+  return misfit;
+}
+
+/** Chi-square by the cube root of Wilson and Hilferty (1931). */
+function isPlausible(chiSquare: number, degrees: number): boolean {
+  if (degrees < 1) return true;
+  const spread = 2 / (9 * degrees);
+  return (Math.cbrt(chiSquare / degrees) - (1 - spread)) / Math.sqrt(spread) < MISFIT_SIGMAS;
+}
