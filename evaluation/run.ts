@@ -1,0 +1,146 @@
+/**
+ * `npm run evaluate`: every scenario with every seed through the product's own pipeline and through the rivals, on all cores;
+ * tables on standard output, progress on standard error. What falls short is told, it is no failure.
+ * Exit: 0 done, 1 failed, 2 usage, 3 not permitted or something is not installed.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism, release } from 'node:os';
+import { parseArgs } from 'node:util';
+import { namespaceObstacle } from '../test/kernel/namespace.js';
+import { evaluateKernel } from './kernel/kernel.js';
+import { drawErrors, drawLead, drawRuns } from './plots.js';
+import { playAll } from './pool.js';
+import { formatForecast, formatKernel, formatScenarios, type Part, replacePart } from './report.js';
+import { type Scenario, scenarios } from './scenarios.js';
+import { summarize } from './scores.js';
+import { playShort } from './short.js';
+import type { Answer } from './worker.js';
+
+const PAGE = 'docs/accuracy.md';
+const PICTURES = 'docs/accuracy';
+const EXPECTED = 'test/unit/evaluation.expected.json';
+const USAGE = `usage: npm run evaluate -- [--seeds 20] [--only NAME,...] [--quick] [--jobs N] [--write]
+       npm run evaluate -- --kernel [--repeats 3] [--write]     as root, six minutes
+       npm run evaluate -- --update-expected                    accept what ${EXPECTED} then holds`;
+/** A quick look leaves out what plays half a day. */
+const QUICK_SECONDS_MAX = 7200;
+const QUICK_SEEDS = 3;
+
+const options = parseOptions();
+if (options['update-expected']) await updateExpected();
+else if (options.kernel) await runKernel();
+else await runSimulated();
+
+function parseOptions() {
+  try {
+    return parseArgs({
+      options: {
+        ...{ seeds: { type: 'string' }, only: { type: 'string' }, jobs: { type: 'string' } },
+        ...{ repeats: { type: 'string', default: '3' }, kernel: { type: 'boolean' }, quick: { type: 'boolean' } },
+        ...{ write: { type: 'boolean' }, 'update-expected': { type: 'boolean' } },
+      },
+    }).values;
+  } catch (error) {
+    return refuse(2, `${error instanceof Error ? error.message : error}\n${USAGE}`);
+  }
+}
+
+function refuse(status: number, text: string): never {
+  console.error(`evaluate: ${text}`);
+  process.exit(status);
+}
+
+function wholeNumber(name: string, text: string, max: number): number {
+  const value = Number(text);
+  return Number.isInteger(value) && value >= 1 && value <= max
+    ? value
+    : refuse(2, `--${name} is a whole number from 1 to ${max}\n${USAGE}`);
+}
+
+async function runSimulated(): Promise<void> {
+  const seeds = wholeNumber('seeds', options.seeds ?? String(options.quick ? QUICK_SEEDS : 20), 1000);
+  const chosen = chooseScenarios();
+  if (options.write && (options.only !== undefined || options.quick)) refuse(2, '--write needs a full run');
+  const jobs = chosen
+    .flatMap((scenario) =>
+      Array.from({ length: Math.min(seeds, scenario.seedsMax ?? seeds) }, (_, i) => ({ scenario, seed: i + 1 })),
+    )
+    // The longest first, so that no core waits for one at the end.
+    .sort((a, b) => b.scenario.watchSeconds - a.scenario.watchSeconds)
+    .map(({ scenario, seed }) => ({ scenario: scenario.name, seed }));
+  const threads = wholeNumber('jobs', options.jobs ?? String(availableParallelism()), 256);
+  const answers = await playAll(jobs, threads, (done, { score }) => {
+    console.error(`evaluate: ${done}/${jobs.length} ${score.scenario}, seed ${score.seed}`);
+  });
+  const order = new Map(chosen.map(({ name }, i) => [name, i]));
+  const placeOf = ({ score }: Answer) => (order.get(score.scenario) ?? 0) * 1e6 + score.seed;
+  answers.sort((a, b) => placeOf(a) - placeOf(b));
+  const scores = summarize(answers.map(({ score }) => score));
+  const text = formatForecast(scores, `${scores.runs} runs, seeds 1 to ${seeds}, commit ${readCommit()}.`);
+  console.log(text);
+  if (!options.write) return;
+  writePart('scenarios', formatScenarios(scenarios));
+  writePart('forecast', text);
+  mkdirSync(PICTURES, { recursive: true });
+  const sketches = answers.flatMap(({ sketch }) => sketch ?? []);
+  const pictures = {
+    errors: drawErrors(scores),
+    lead: drawLead(scores),
+    fills: drawRuns(
+      'Runs that fill: count, forecasts on the way, true fill',
+      sketches.filter(({ kind }) => kind === 'fills'),
+    ),
+    never: drawRuns(
+      'Runs that never fill: count, and when it was warned',
+      sketches.filter(({ kind }) => kind !== 'fills'),
+    ),
+  };
+  for (const [name, picture] of Object.entries(pictures)) writeFileSync(`${PICTURES}/${name}.svg`, picture);
+}
+
+function chooseScenarios(): readonly Scenario[] {
+  const names = options.only?.split(',');
+  const unknown = names?.filter((name) => !scenarios.some((scenario) => scenario.name === name)) ?? [];
+  if (unknown.length > 0)
+    refuse(2, `no scenario ${unknown.join(', ')}; there are ${scenarios.map(({ name }) => name).join(', ')}`);
+  if (names) return scenarios.filter(({ name }) => names.includes(name));
+  return options.quick ? scenarios.filter(({ watchSeconds }) => watchSeconds <= QUICK_SECONDS_MAX) : scenarios;
+}
+
+async function runKernel(): Promise<void> {
+  const obstacle = namespaceObstacle();
+  if (obstacle !== undefined) refuse(3, obstacle);
+  // The hook at the exit removes the namespaces with what runs in them.
+  process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143));
+  const repeats = wholeNumber('repeats', options.repeats, 10);
+  const runs = await evaluateKernel(repeats, (text) => console.error(`evaluate: ${text}`));
+  const text = formatKernel(runs, `Linux ${release()}, ${repeats} runs of each, commit ${readCommit()}, ${today()}.`);
+  console.log(text);
+  if (options.write) writePart('kernel', text);
+}
+
+async function updateExpected(): Promise<void> {
+  writeFileSync(EXPECTED, `${JSON.stringify(await playShort(), null, 2)}\n`);
+  // The house's own format, so that the file passes the linter.
+  execFileSync('node_modules/.bin/biome', ['format', '--write', EXPECTED]);
+  console.error(`evaluate: ${EXPECTED} written; look at its difference`);
+}
+
+function writePart(part: Part, body: string): void {
+  writeFileSync(PAGE, replacePart(readFileSync(PAGE, 'utf8'), part, body));
+}
+
+function readCommit(): string {
+  const git = (...args: readonly string[]) => execFileSync('git', args, { encoding: 'utf8', stdio: 'pipe' }).trim();
+  try {
+    const changed = git('status', '--porcelain', '--', 'src', 'evaluation') !== '';
+    return git('rev-parse', '--short', 'HEAD') + (changed ? ' with changes' : '');
+  } catch {
+    return 'unknown';
+  }
+}
+
+function today(): string {
+  return new Date().toISOString().slice(0, 10);
+}

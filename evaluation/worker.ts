@@ -1,0 +1,25 @@
+/** A worker thread of the evaluation: plays what it is sent, one run at a time, and answers with the score of it. */
+import { parentPort } from 'node:worker_threads';
+import { playScenario } from './play.js';
+import { type RunScore, scoreRun } from './run-score.js';
+import { scenarios } from './scenarios.js';
+import { type Sketch, sketchRun } from './sketch.js';
+
+export interface Job {
+  readonly scenario: string;
+  readonly seed: number;
+}
+
+export interface Answer {
+  readonly score: RunScore;
+  /** Of the first seed. */
+  readonly sketch?: Sketch;
+}
+
+parentPort?.on('message', async ({ scenario: name, seed }: Job) => {
+  const scenario = scenarios.find((one) => one.name === name);
+  if (!scenario) throw new Error(`no scenario ${name}`);
+  const run = await playScenario(scenario, seed);
+  const answer: Answer = { score: scoreRun(run), ...(seed === 1 && { sketch: sketchRun(run) }) };
+  parentPort?.postMessage(answer);
+});
