@@ -13,12 +13,14 @@ import { drawErrors, drawLead, drawRuns } from './plots.js';
 import { playAll } from './pool.js';
 import { formatForecast, formatKernel, formatScenarios, type Part, replacePart } from './report.js';
 import { type Scenario, scenarios } from './scenarios.js';
-import { summarize } from './scores.js';
+import { type Scores, summarize } from './scores.js';
 import { playShort } from './short.js';
 import type { Answer } from './worker.js';
 
 const PAGE = 'docs/accuracy.md';
 const PICTURES = 'docs/accuracy';
+/** Where the pictures of any run can be looked at. */
+const PREVIEWS = 'build/evaluation';
 const EXPECTED = 'test/unit/evaluation.expected.json';
 const USAGE = `usage: npm run evaluate -- [--seeds 20] [--only NAME,...] [--quick] [--jobs N] [--write]
        npm run evaluate -- --kernel [--repeats 3] [--write]     as root, six minutes
@@ -71,7 +73,8 @@ async function runSimulated(): Promise<void> {
     .map(({ scenario, seed }) => ({ scenario: scenario.name, seed }));
   const threads = wholeNumber('jobs', options.jobs ?? String(availableParallelism()), 256);
   const answers = await playAll(jobs, threads, (done, { score }) => {
-    console.error(`evaluate: ${done}/${jobs.length} ${score.scenario}, seed ${score.seed}`);
+    if (done % Math.ceil(jobs.length / 50) !== 0 && done < jobs.length) return;
+    console.error(`evaluate: ${done}/${jobs.length}, last ${score.scenario}, seed ${score.seed}`);
   });
   const order = new Map(chosen.map(({ name }, i) => [name, i]));
   const placeOf = ({ score }: Answer) => (order.get(score.scenario) ?? 0) * 1e6 + score.seed;
@@ -79,24 +82,26 @@ async function runSimulated(): Promise<void> {
   const scores = summarize(answers.map(({ score }) => score));
   const text = formatForecast(scores, `${scores.runs} runs, seeds 1 to ${seeds}, commit ${readCommit()}.`);
   console.log(text);
+  writePictures(PREVIEWS, scores, answers);
   if (!options.write) return;
   writePart('scenarios', formatScenarios(scenarios));
   writePart('forecast', text);
-  mkdirSync(PICTURES, { recursive: true });
+  writePictures(PICTURES, scores, answers);
+}
+
+function writePictures(folder: string, scores: Scores, answers: readonly Answer[]): void {
   const sketches = answers.flatMap(({ sketch }) => sketch ?? []);
+  const fills = sketches.filter(({ kind }) => kind === 'fills');
+  const never = sketches.filter(({ kind }) => kind !== 'fills');
   const pictures = {
-    errors: drawErrors(scores),
-    lead: drawLead(scores),
-    fills: drawRuns(
-      'Runs that fill: count, forecasts on the way, true fill',
-      sketches.filter(({ kind }) => kind === 'fills'),
-    ),
-    never: drawRuns(
-      'Runs that never fill: count, and when it was warned',
-      sketches.filter(({ kind }) => kind !== 'fills'),
-    ),
+    ...(fills.length > 0 && {
+      ...{ errors: drawErrors(scores), lead: drawLead(scores) },
+      fills: drawRuns('Runs that fill: count, forecasts on the way, true fill', fills),
+    }),
+    ...(never.length > 0 && { never: drawRuns('Runs that never fill: count, and when it was warned', never) }),
   };
-  for (const [name, picture] of Object.entries(pictures)) writeFileSync(`${PICTURES}/${name}.svg`, picture);
+  mkdirSync(folder, { recursive: true });
+  for (const [name, picture] of Object.entries(pictures)) writeFileSync(`${folder}/${name}.svg`, picture);
 }
 
 function chooseScenarios(): readonly Scenario[] {

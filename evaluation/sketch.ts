@@ -31,17 +31,30 @@ export function sketchRun(run: Run): Sketch {
   const { scenario, kind, max, fullSecond, onsetSecond, seconds } = run;
   const length = seconds - onsetSecond;
   const start = Math.max(0, Math.round(onsetSecond - Math.max(20, 0.15 * length)));
-  const stride = Math.max(1, Math.ceil((seconds - start) / POINTS_MAX));
-  const at = Array.from({ length: Math.ceil((seconds - start) / stride) }, (_, i) =>
-    Math.min(seconds - 1, start + i * stride),
-  );
-  const points = (values: Float64Array) => at.map((i) => [i + 1 - onsetSecond, Math.round(values[i] ?? 0)] as const);
+  const points = (values: Float64Array) =>
+    outline(values, start, seconds).map((i) => [i + 1 - onsetSecond, Math.round(values[i] ?? 0)] as const);
   return {
     ...{ scenario, kind, max, counts: points(run.count), lives: points(run.live) },
     ...(fullSecond !== undefined && { fullAt: fullSecond - onsetSecond }),
     fans: fullSecond === undefined ? [] : fansOf(run, fullSecond),
     warned: warnedOf(run),
   };
+}
+
+/** Indexes in [from, to): the lowest and the highest value of each stretch, so that a sawtooth keeps its teeth. */
+function outline(values: Float64Array, from: number, to: number): number[] {
+  const stride = Math.max(1, Math.ceil(((to - from) * 2) / POINTS_MAX));
+  const at = new Set([from, to - 1]);
+  for (let begin = from; begin < to; begin += stride) {
+    let low = begin;
+    let high = begin;
+    for (let i = begin; i < Math.min(to, begin + stride); i++) {
+      if ((values[i] ?? 0) < (values[low] ?? 0)) low = i;
+      if ((values[i] ?? 0) > (values[high] ?? 0)) high = i;
+    }
+    at.add(low).add(high);
+  }
+  return [...at].sort((a, b) => a - b);
 }
 
 function fansOf({ onsetSecond, forecasts, count }: Run, fullSecond: number): Fan[] {

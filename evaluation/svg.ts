@@ -121,7 +121,9 @@ function formatMark(mark: Mark, toX: (x: number) => number, toY: (y: number) => 
 
 function formatLegend(panels: readonly Panel[], top: number, width: number): { text: string; height: number } {
   const named = new Map<string, Mark>();
-  for (const mark of panels.flatMap(({ marks }) => marks)) if (mark.name !== undefined) named.set(mark.name, mark);
+  // What is drawn last lies on top and is named first.
+  const marks = panels.flatMap((panel) => panel.marks).reverse();
+  for (const mark of marks) if (mark.name !== undefined) named.set(mark.name, mark);
   let x = 16;
   let y = top + LEGEND_ROW / 2;
   const entries = [...named].map(([name, mark]) => {
