@@ -17,7 +17,7 @@ const run: RunScore = {
   ...{ scenario: 'spike<4x>', family: 'spike', kind: 'fills', seed: 1, fillSeconds: 100, scoredSeconds: 100 },
   methods: {
     ctwatch: method([0.05, 0.1, 0.5, undefined, undefined]),
-    Holt: method([0.05, 0.05, Infinity, undefined, undefined]),
+    Holt: method([0.03, 0.12, Infinity, undefined, undefined]),
   },
   coverage: { told: 100, inside: 90, tooEarly: 4, tooLate: 6, untold: 0, widths: 50 },
 };

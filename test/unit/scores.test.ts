@@ -161,6 +161,12 @@ describe('the sum', () => {
   });
 });
 
+it('judges no cell that most runs of a scenario do not have', () => {
+  const young = { onsetSecond: 150 };
+  const runs = [run((left) => fills(left)), run((left) => fills(left), young), run((left) => fills(left), young)];
+  expect(summarize(runs.map(scoreRun)).cells.map(({ horizonSeconds }) => horizonSeconds)).toEqual([15, 30]);
+});
+
 describe('quantile', () => {
   it('interpolates, and is infinite when it touches a never', () => {
     expect(quantile([3, 1, 2], 0.5)).toBe(2);
