@@ -1,9 +1,9 @@
 /** The pictures of docs/accuracy.md, from scores and sketches. Pure: text out. */
-import { HORIZONS_SECONDS } from './run-score.js';
+import { HORIZONS_SECONDS, ORACLE } from './run-score.js';
 import type { MethodFigures, Scores } from './scores.js';
 import type { Sketch } from './sketch.js';
 import { type Axis, formatSvg, type Mark, type Panel, roundTicks } from './svg.js';
-import { ORACLE, OURS } from './told.js';
+import { OURS } from './told.js';
 
 const OURS_COLOR = '#0060a8';
 const TRUTH_COLOR = '#222';
@@ -134,7 +134,7 @@ function methodColor(method: string, methods: readonly MethodFigures[]): string 
 /** Lead of each method in each scenario that fills. */
 export function drawLead({ scenarios }: Scores): string {
   const rows = scenarios.filter(({ kind }) => kind === 'fills');
-  const methods = rows[0]?.methods ?? [];
+  const methods = (rows[0]?.methods ?? []).filter(({ method }) => method !== ORACLE);
   const marks = [...methods].reverse().map(
     ({ method }): Mark => ({
       ...{ kind: 'points', name: method, color: methodColor(method, methods), width: method === OURS ? 5 : 3.5 },

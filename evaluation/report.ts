@@ -66,11 +66,11 @@ export function formatForecast(scores: Scores, run: string): string {
 export function formatReach(rows: readonly ReachRow[]): string {
   return formatTable(
     ['figure', 'to reach', 'measured', ''],
-    rows.map(({ figure, reach, measured, isReached }) => [
+    rows.map(({ figure, reach, measured, isReached, isPossible }) => [
       figure,
       reach,
       measured,
-      isReached ? 'reached' : '**falls short**',
+      isReached ? 'reached' : isPossible ? 'as near as possible' : '**falls short**',
     ]),
   );
 }

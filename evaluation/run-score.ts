@@ -4,7 +4,7 @@
  * The truth is the second in which the simulated kernel's count reached max; a method that says "never" is infinitely wrong.
  */
 import type { Run } from './play.js';
-import { type ScoredRun, type Told, whatWasTold } from './told.js';
+import { type Told, whatWasTold } from './told.js';
 
 /** Seconds before the table is full at which errors are taken. */
 export const HORIZONS_SECONDS = [15, 30, 60, 120, 300] as const;
@@ -14,6 +14,9 @@ const ONSET_GRACE_SECONDS = 2;
 const INTERVAL_GRACE_SECONDS = 5;
 /** A warning of "full in ten minutes" has no more lead than this; times beyond it are not told. */
 const LEAD_SECONDS_MAX = 600;
+
+/** As the tables call what a forecaster would have told that knows the true rates and lifetimes. It has errors only. */
+export const ORACLE = 'oracle';
 
 export interface MethodScore {
   /** |predicted - left| / left at each of `HORIZONS_SECONDS`; undefined where the event was younger than that. */
@@ -56,9 +59,22 @@ export interface RunScore {
   readonly coverage: Coverage;
 }
 
-/** Pure. */
-export function scoreRun(run: ScoredRun): RunScore {
-  const told = whatWasTold(run);
+/** The seconds of a run at whose end errors are taken, one for each of `HORIZONS_SECONDS` that its event was old enough for. */
+export function judgedSeconds({ fullSecond, onsetSecond }: Run): (number | undefined)[] {
+  return HORIZONS_SECONDS.map((horizon) =>
+    fullSecond === undefined || horizon > fullSecond - onsetSecond - ONSET_GRACE_SECONDS
+      ? undefined
+      : Math.floor(fullSecond - horizon),
+  );
+}
+
+/** Pure. `oracle`: what it told at the `judgedSeconds`, seconds to full. */
+export function scoreRun(run: Run, oracle?: ReadonlyMap<number, number>): RunScore {
+  const methods = whatWasTold(run).map((told): [string, MethodScore] => [told.method, scoreMethod(run, told)]);
+  if (oracle) {
+    const errors = errorsOf(run, (at) => oracle.get(at));
+    methods.push([ORACLE, { errors, warnedSeconds: 0, criticalSeconds: 0, earlySeconds: 0 }]);
+  }
   return {
     scenario: run.scenario,
     family: run.family,
@@ -66,7 +82,7 @@ export function scoreRun(run: ScoredRun): RunScore {
     seed: run.seed,
     ...(run.fullSecond !== undefined && { fillSeconds: run.fullSecond - run.onsetSecond }),
     scoredSeconds: Math.max(0, run.seconds - run.onsetSecond),
-    methods: Object.fromEntries(told.map((one) => [one.method, scoreMethod(run, one)])),
+    methods: Object.fromEntries(methods),
     coverage: coverageOf(run),
   };
 }
@@ -78,7 +94,7 @@ function scoreMethod(run: Run, told: Told): MethodScore {
     return sum;
   };
   return {
-    errors: HORIZONS_SECONDS.map((horizon) => errorAt(run, told, horizon)),
+    errors: errorsOf(run, (at) => told.secondsToFull[at - 1]),
     ...leadOf(run, told),
     warnedSeconds: seconds(run.onsetSecond, run.seconds, 1),
     criticalSeconds: seconds(run.onsetSecond, run.seconds, 2),
@@ -87,11 +103,12 @@ function scoreMethod(run: Run, told: Told): MethodScore {
 }
 
 /** Held against what was left at the end of the last whole second, not against the horizon, so that no rounding counts. */
-function errorAt({ fullSecond, onsetSecond }: Run, told: Told, horizon: number): number | undefined {
-  if (fullSecond === undefined || horizon > fullSecond - onsetSecond - ONSET_GRACE_SECONDS) return undefined;
-  const at = Math.floor(fullSecond - horizon);
-  const left = fullSecond - at;
-  return Math.abs((told.secondsToFull[at - 1] ?? Infinity) - left) / left;
+function errorsOf(run: Run, told: (at: number) => number | undefined): (number | undefined)[] {
+  return judgedSeconds(run).map((at) => {
+    if (at === undefined || run.fullSecond === undefined) return undefined;
+    const left = run.fullSecond - at;
+    return Math.abs((told(at) ?? Infinity) - left) / left;
+  });
 }
 
 function leadOf({ fullSecond, onsetSecond }: Run, { severity }: Told): Pick<MethodScore, 'leadSeconds' | 'leadRatio'> {

@@ -3,8 +3,8 @@
  * from all runs. Errors are pooled over runs, so a scenario counts as often as its table filled. Pure.
  */
 import { mean, quantile } from './quantile.js';
-import { HORIZONS_SECONDS, type RunScore } from './run-score.js';
-import { ORACLE, OURS } from './told.js';
+import { HORIZONS_SECONDS, ORACLE, type RunScore } from './run-score.js';
+import { OURS } from './told.js';
 
 /** Errors at one time before full. */
 export interface HorizonFigure {

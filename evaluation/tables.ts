@@ -1,5 +1,5 @@
 /** Scores as Markdown tables, the same on the terminal and in docs/accuracy.md. Pure. */
-import { HORIZONS_SECONDS } from './run-score.js';
+import { HORIZONS_SECONDS, ORACLE } from './run-score.js';
 import type { Cell, CoverageFigures, GroupScore, HorizonFigure, MethodFigures, Scores } from './scores.js';
 import { OURS } from './told.js';
 
@@ -30,8 +30,9 @@ export function formatErrors({ methods }: GroupScore): string {
     methods.map((figures) => [
       name(figures.method),
       ...figures.horizons.map(figure),
-      `${percent(figures.leadMedian)} / ${percent(figures.leadMean)}`,
-      String(figures.missed),
+      ...(figures.method === ORACLE
+        ? ['-', '-']
+        : [`${percent(figures.leadMedian)} / ${percent(figures.leadMean)}`, String(figures.missed)]),
     ]),
   );
 }
@@ -47,23 +48,23 @@ export function formatScenarioErrors(groups: readonly GroupScore[]): string {
   return formatTable(
     ['scenario (runs; onset to full)', 'before full', ...methods.map(name)],
     filling.flatMap((group) => [
-      ...HORIZONS_SECONDS.flatMap((seconds, i) => {
+      ...HORIZONS_SECONDS.flatMap((before, i) => {
         const figures = methods.map((method) => find(group, method)?.horizons[i]);
         if (figures.every((one) => one === undefined || one.runs === 0)) return [];
-        return [[title(group), `${seconds} s`, ...figures.map((one) => percent(one?.median))]];
+        return [[title(group), `${before} s`, ...figures.map((one) => percent(one?.median))]];
       }),
-      [
-        title(group),
-        'lead',
-        ...methods.map((method) => `${Math.round(find(group, method)?.leadSecondsMedian ?? 0)} s`),
-      ],
+      [title(group), 'lead', ...methods.map((method) => seconds(find(group, method)?.leadSecondsMedian))],
     ]),
   );
 }
 
+function seconds(value: number | undefined): string {
+  return value === undefined ? '-' : `${Math.round(value)} s`;
+}
+
 function title({ name: scenario, filledRuns, runs, fillSeconds }: GroupScore): string {
   const filled = filledRuns === runs ? String(runs) : `${filledRuns} of ${runs} filled`;
-  return `${scenario} (${filled}; ${fillSeconds === undefined ? '-' : `${Math.round(fillSeconds)} s`})`;
+  return `${scenario} (${filled}; ${seconds(fillSeconds)})`;
 }
 
 function find({ methods }: GroupScore, wanted: string): MethodFigures | undefined {

@@ -1,7 +1,7 @@
 /**
  * What each method said in a run, second by second, in one shape: the seconds to full it told and the alarm it had on. Ours are
  * the product's own forecast and its own `time_to_full` alert with the default settings, hold times and all; a rival warns
- * whenever it says less than ten minutes, and the oracle likewise.
+ * whenever it says less than ten minutes.
  */
 import type { Run } from './play.js';
 import { RIVAL_WARNING_SECONDS } from './rivals/rival.js';
@@ -16,16 +16,12 @@ export interface Told {
   readonly severity: Uint8Array;
 }
 
-/** A run with what a forecaster would have told that knows the true rates and lifetimes, seconds to full. */
-export type ScoredRun = Run & { readonly oracle?: readonly (number | undefined)[] };
-
-/** As the tables call them. */
+/** As the tables call us. */
 export const OURS = 'ctwatch';
-export const ORACLE = 'oracle';
 
-/** Ours first, then the rivals in their order, then the oracle where the run has one. */
-export function whatWasTold(run: ScoredRun): Told[] {
-  return [ours(run), ...rivals(run), ...oracle(run)];
+/** Ours first, then the rivals in their order. */
+export function whatWasTold(run: Run): Told[] {
+  return [ours(run), ...rivals(run)];
 }
 
 function ours(run: Run): Told {
@@ -55,12 +51,6 @@ function rivals(run: Run): Told[] {
     }
     return { method: name, secondsToFull, severity: warnings(secondsToFull) };
   });
-}
-
-function oracle({ oracle, seconds }: ScoredRun): Told[] {
-  if (oracle === undefined) return [];
-  const secondsToFull = Float64Array.from({ length: seconds }, (_, i) => oracle[i] ?? Infinity);
-  return [{ method: ORACLE, secondsToFull, severity: warnings(secondsToFull) }];
 }
 
 function warnings(secondsToFull: Float64Array): Uint8Array {

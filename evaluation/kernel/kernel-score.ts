@@ -28,8 +28,14 @@ export interface KernelRunInput {
   readonly alerts: readonly { readonly atSeconds: number; readonly firing: boolean; readonly critical: boolean }[];
   /** Where what is live can be computed. */
   readonly flows?: { readonly timeoutSeconds: number; readonly background: number };
-  /** Counts right before and after the last dump. */
-  readonly reap?: { readonly before: number; readonly after: number };
+  readonly reap?: Reap;
+}
+
+/** The last dump: when it was, and the counts right before and after it. */
+export interface Reap {
+  readonly atSeconds: number;
+  readonly before: number;
+  readonly after: number;
 }
 
 export interface KernelRunScore {
@@ -166,6 +172,8 @@ function reapedShares({ reap, samples, flows }: KernelRunInput): KernelRunScore[
   return {
     predicted: last.expired / last.count,
     measured: (reap.before - reap.after) / reap.before,
-    ...(flows && { computed: expiredRatio(samples, last, flows) }),
+    ...(flows && {
+      computed: expiredRatio(samples, { ...last, atSeconds: reap.atSeconds, count: reap.before }, flows),
+    }),
   };
 }

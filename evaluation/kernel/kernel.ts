@@ -15,7 +15,7 @@ import {
 } from '../../test/kernel/namespace.js';
 import { buildTool } from '../../test/kernel/traffic.js';
 import { BACKGROUND_ENTRIES, type Incident, incidents, prepare, READER_AT_SECONDS } from './incidents.js';
-import { type KernelRunScore, scoreKernelRun } from './kernel-score.js';
+import { type KernelRunScore, type Reap, scoreKernelRun } from './kernel-score.js';
 import { type Reader, startReader } from './reader.js';
 
 /** Between the onsets of two repeats: three of them meet three thirds of a collection cycle. */
@@ -61,23 +61,22 @@ export async function evaluateKernel(repeats: number, onProgress: (text: string)
   }
 }
 
-/** The first dump collects everywhere, so all are counted before it. */
-async function reapAll(plays: readonly Play[]): Promise<{ atSeconds: number; before: number; after: number }[]> {
+/** One dump, in any of the namespaces, collects what has expired in all of them: so all are counted, then it, then all again. */
+async function reapAll(plays: readonly Play[]): Promise<Reap[]> {
+  const countAll = () => Promise.all(plays.map(({ namespace }) => countEntries(namespace)));
+  const before = await countAll();
   const atSeconds = Date.now() / 1000;
-  const before = await Promise.all(plays.map(({ namespace }) => countEntries(namespace)));
-  return Promise.all(
-    plays.map(async ({ namespace }, i) => {
-      await listEntries(namespace, NOBODYS_PROTOCOL);
-      return { atSeconds, before: before[i] ?? 0, after: await countEntries(namespace) };
-    }),
-  );
+  const [first] = plays;
+  if (first) await listEntries(first.namespace, NOBODYS_PROTOCOL);
+  const after = await countAll();
+  return plays.map((_, i) => ({ atSeconds, before: before[i] ?? 0, after: after[i] ?? 0 }));
 }
 
 function score(
   { incident, delaySeconds }: Play,
   reader: Reader | undefined,
   startedAt: number,
-  reap: { atSeconds: number; before: number; after: number } | undefined,
+  reap: Reap | undefined,
 ): KernelRunScore {
   const endedAt = reap?.atSeconds ?? Infinity;
   const onsetAtSeconds = startedAt + incident.onsetSeconds + delaySeconds;

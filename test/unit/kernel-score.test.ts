@@ -81,7 +81,7 @@ describe('the expired share', () => {
 
   it('is compared with what the last dump collected', () => {
     const told = samples.map((sample) => ({ ...sample, expired: sample.count / 2 }));
-    const reap = { before: 4400, after: 1500 };
+    const reap = { atSeconds: 39, before: 4400, after: 1500 };
     expect(scoreKernelRun(input(told, { kind: 'never', max: 1e6, flows, reap })).reaped).toEqual({
       ...{ predicted: 0.5, measured: 2900 / 4400, computed: expect.closeTo(2900 / 4400, 9) },
     });

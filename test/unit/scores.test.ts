@@ -1,13 +1,13 @@
 /** The arithmetic of the scoreboard on runs small enough to work out by hand. */
 import { describe, expect, it } from 'vitest';
-import type { RunForecast } from '../../evaluation/play.js';
+import type { Run, RunForecast } from '../../evaluation/play.js';
 import { quantile } from '../../evaluation/quantile.js';
-import { HORIZONS_SECONDS, type RunScore, scoreRun } from '../../evaluation/run-score.js';
+import { HORIZONS_SECONDS, judgedSeconds, type RunScore, scoreRun } from '../../evaluation/run-score.js';
 import { summarize } from '../../evaluation/scores.js';
-import { OURS, type ScoredRun } from '../../evaluation/told.js';
+import { OURS } from '../../evaluation/told.js';
 
 /** Starts at 100 s, is full at 200.5 s; ours says at each whole second what `told` returns for the time left. */
-function run(told: (leftSeconds: number) => RunForecast | undefined, part: Partial<ScoredRun> = {}): ScoredRun {
+function run(told: (leftSeconds: number) => RunForecast | undefined, part: Partial<Run> = {}): Run {
   const seconds = 200;
   const flat = new Float64Array(seconds);
   return {
@@ -132,7 +132,7 @@ describe('the sum', () => {
         { ...neverFull, scenario: 'spike4x_plateau85', kind: 'never' as const },
         { ...neverFull, ...warned, scenario: 'steady', kind: 'never' as const },
         { ...neverFull, ...warned, scenario: 'new port', kind: 'unknowable' as const },
-      ].map(scoreRun),
+      ].map((one) => scoreRun(one)),
     );
     const pooled = scores.pooled.methods.find(({ method }) => method === OURS);
     expect(pooled?.horizons[1]).toMatchObject({ horizonSeconds: 30, runs: 3 });
@@ -150,8 +150,9 @@ describe('the sum', () => {
 
   it('holds each scenario and horizon against the best rival and the oracle', () => {
     const count = Float64Array.from({ length: 200 }, (_, i) => 5 * (i + 0.5));
-    const oracle = Array.from({ length: 200 }, (_, i) => 1.05 * (200.5 - (i + 1)));
-    const { cells } = summarize([scoreRun(run((left) => fills(1.1 * left), { count, oracle, max: 1000 }))]);
+    const told = run((left) => fills(1.1 * left), { count, max: 1000 });
+    const oracle = new Map(judgedSeconds(told).map((at = 0) => [at, 1.05 * (200.5 - at)]));
+    const { cells } = summarize([scoreRun(told, oracle)]);
     expect(cells.map(({ horizonSeconds }) => horizonSeconds)).toEqual([15, 30, 60]);
     expect(cells[0]).toMatchObject({ scenario: 'a', bestRival: 'predict_linear 1m' });
     expect(cells[0]?.ours).toBeCloseTo(0.1, 9);
@@ -164,7 +165,9 @@ describe('the sum', () => {
 it('judges no cell that most runs of a scenario do not have', () => {
   const young = { onsetSecond: 150 };
   const runs = [run((left) => fills(left)), run((left) => fills(left), young), run((left) => fills(left), young)];
-  expect(summarize(runs.map(scoreRun)).cells.map(({ horizonSeconds }) => horizonSeconds)).toEqual([15, 30]);
+  expect(summarize(runs.map((one) => scoreRun(one))).cells.map(({ horizonSeconds }) => horizonSeconds)).toEqual([
+    15, 30,
+  ]);
 });
 
 describe('quantile', () => {
