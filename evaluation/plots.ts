@@ -10,6 +10,8 @@ const TRUTH_COLOR = '#222';
 const WARN_COLOR = '#e69f00';
 /** Okabe and Ito's, which also the colour-blind can tell apart; for the rivals in their order. */
 const RIVAL_COLORS = ['#e69f00', '#56b4e9', '#009e73', '#d55e00', '#cc79a7', '#999'];
+/** There are more burst detectors. */
+const DETECTOR_COLORS = [...RIVAL_COLORS, '#8a6d00', '#7a1f5c'];
 
 function count(at: number): string {
   return at >= 10_000 ? `${Math.round(at / 1000)}k` : at >= 1000 ? `${at / 1000}k` : String(at);
@@ -157,5 +159,54 @@ export function drawLead({ scenarios }: Scores): string {
   };
   return formatSvg('Share of the possible lead time by scenario, for ctwatch and its rivals', [panel], {
     ...{ columns: 1, width: 420, height: 19 * rows.length, left: 200 },
+  });
+}
+
+/** A burst detector at one threshold. */
+export interface BurstPoint {
+  readonly detector: string;
+  readonly threshold: number;
+  /** Null: most bursts were missed. */
+  readonly medianDelaySeconds: number | null;
+  readonly falseAlarmsPerDay: number;
+}
+
+const NO_ALARMS = 0.03;
+const MISSED = 30;
+
+/** Delay against false alarms: a line through the thresholds of each detector; the nearer to the lower left corner the better. */
+export function drawBursts(points: readonly BurstPoint[], traffic: string): string {
+  const detectors = [...new Set(points.map(({ detector }) => detector))];
+  const places = (wanted: string) =>
+    points
+      .filter(({ detector }) => detector === wanted)
+      .sort((a, b) => a.threshold - b.threshold)
+      .map(({ falseAlarmsPerDay, medianDelaySeconds }) => [falseAlarmsPerDay, medianDelaySeconds ?? MISSED] as const);
+  const panel: Panel = {
+    title: `A burst of four times the usual rate, ${traffic}`,
+    x: {
+      ...{ label: 'false alarms a day without a burst', min: NO_ALARMS, max: 3000, log: true },
+      ticks: [
+        { at: NO_ALARMS, text: 'none' },
+        ...[0.1, 1, 10, 100, 1000].map((at) => ({ at, text: at.toLocaleString('en') })),
+      ],
+    },
+    y: {
+      ...{ label: 'median delay, seconds', min: 0.2, max: MISSED, log: true },
+      ticks: [...[0.2, 0.5, 1, 2, 5, 10].map((at) => ({ at, text: String(at) })), { at: MISSED, text: 'missed' }],
+    },
+    marks: detectors.reverse().flatMap((detector, i): Mark[] => {
+      const isOurs = detector === OURS;
+      const color = isOurs ? OURS_COLOR : (DETECTOR_COLORS[i % DETECTOR_COLORS.length] ?? '#999');
+      return [
+        { kind: 'line', color, width: isOurs ? 3 : 1.5, points: places(detector) },
+        { kind: 'points', color, width: isOurs ? 4.5 : 3, points: places(detector), name: detector },
+      ];
+    }),
+  };
+  return formatSvg('Delay of burst detectors against their false alarms', [panel], {
+    columns: 1,
+    width: 480,
+    height: 280,
   });
 }

@@ -1,7 +1,7 @@
 /** The generated parts of docs/accuracy.md: their place in the page, their numbers, their pictures. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { drawErrors, drawLead, drawRuns } from '../../evaluation/plots.js';
+import { drawBursts, drawErrors, drawLead, drawRuns } from '../../evaluation/plots.js';
 import { forecastReach } from '../../evaluation/reach.js';
 import { formatForecast, replacePart } from '../../evaluation/report.js';
 import type { RunScore } from '../../evaluation/run-score.js';
@@ -102,6 +102,14 @@ describe('a picture', () => {
     for (const text of texts) expect(text).not.toMatch(/NaN|Infinity|undefined/);
     expect(texts[1]).toContain('spike&lt;4x&gt;');
     expect(texts[2]).toContain('a &amp; b');
+  });
+
+  it('of burst detectors joins the thresholds of each, and has a place for none and for missed', () => {
+    const point = (threshold: number, falseAlarmsPerDay: number, medianDelaySeconds: number | null) => ({
+      ...{ detector: 'CUSUM', threshold, falseAlarmsPerDay, medianDelaySeconds },
+    });
+    const text = drawBursts([point(9, 0, null), point(5, 3000, 0.2)], '30/s');
+    expect(text).toContain('d="M480 280L0 0"');
   });
 
   it('has round ticks', () => {
