@@ -63,7 +63,7 @@ const GATE_SECONDS = 60;
 const PHI_CAUTION = 1.15;
 const PHI_CAUTION_FEW = 0.15;
 /** Log likelihood ratio against the root of the ratio, nats. */
-const HALF_RATIO_MIN = 4;
+const HALF_RATIO_MIN = 3.8;
 
 /** Looks for bursts and learns what is usual. A tick is pushed, searched, and learned from if it was ordinary. */
 export class BurstSearch {

@@ -69,14 +69,13 @@ export class DestinationBursts {
     this.#uptimeSeconds += seconds;
     const told: DestinationBurst[] = [];
     this.#adopt(seconds, talkers);
-    const isTotalNews = total.active !== undefined && total.active.expected === undefined;
     for (const watched of this.#watched.values()) {
       const isPresent = talkers.ownerOf(watched.counter) === watched.owner;
       const events = isPresent ? talkers.tickEvents(watched.counter) : 0;
       watched.perSecond = talkers.ratePerSecondBefore(watched.counter, seconds);
       const transition = watched.detector.observe(atSeconds, seconds, events);
       if (transition) this.#follow(watched, transition, told);
-      this.#release(watched, seconds, isTotalNews, told);
+      this.#release(watched, seconds, total.active, told);
       if (!isPresent && !watched.isActive) this.#watched.delete(watched.counter);
     }
     return told;
@@ -137,13 +136,15 @@ export class DestinationBursts {
     this.#remember(watched);
   }
 
-  /** Tells a start that has waited long enough; drops it when the total's burst is the news. */
-  #release(watched: Watched, seconds: number, isTotalNews: boolean, told: DestinationBurst[]): void {
-    if (watched.held === undefined) return;
+  /** Tells a start that has waited long enough; drops it when the total's burst is the news, or both are none. */
+  #release(watched: Watched, seconds: number, total: BurstSnapshot['active'], told: DestinationBurst[]): void {
+    const { held } = watched;
+    if (held === undefined) return;
     watched.heldSeconds += seconds;
-    if (isTotalNews) watched.held = undefined;
+    const isExpected = held.expected !== undefined && held.outgrown === undefined;
+    if (total !== undefined && (total.expected === undefined || isExpected)) watched.held = undefined;
     else if (watched.heldSeconds > HOLD_SECONDS) {
-      told.push({ destination: watched.destination, transition: watched.held });
+      told.push({ destination: watched.destination, transition: held });
       watched.held = undefined;
       watched.isTold = true;
     }
