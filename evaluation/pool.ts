@@ -1,12 +1,12 @@
-/** Plays jobs on worker threads, one for each, the next job to whoever is free. Answers come in the order of the jobs. */
+/** Does jobs on worker threads, one for each, the next job to whoever is free. Answers come in the order of the jobs. */
 import { Worker } from 'node:worker_threads';
 import type { Answer, Job } from './worker.js';
 
 /** Rejects with the first failure of any job. `onAnswer` hears how many are done. */
-export async function playAll(
+export async function answerAll(
   jobs: readonly Job[],
   threads: number,
-  onAnswer: (done: number, answer: Answer) => void,
+  onAnswer: (done: number, jobs: number, answer: Answer) => void,
 ): Promise<Answer[]> {
   const answers: Answer[] = new Array(jobs.length);
   let next = 0;
@@ -15,7 +15,7 @@ export async function playAll(
     for (let at = next++; at < jobs.length; at = next++) {
       const answer = await ask(worker, jobs[at]);
       answers[at] = answer;
-      onAnswer(++done, answer);
+      onAnswer(++done, jobs.length, answer);
     }
   };
   const workers = Array.from(
@@ -32,7 +32,7 @@ export async function playAll(
 
 function ask(worker: Worker, job: Job | undefined): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const onError = (error: Error): void => reject(new Error(`${job?.scenario}, seed ${job?.seed}`, { cause: error }));
+    const onError = (error: Error): void => reject(new Error(`evaluation of ${JSON.stringify(job)}`, { cause: error }));
     worker.once('error', onError);
     worker.once('message', (answer: Answer) => {
       worker.off('error', onError);

@@ -2,6 +2,10 @@
  * The generated parts of docs/accuracy.md. The page itself is written by hand; each part stands between two markers and is
  * replaced by the run that measured it, so that a run of one part does not lose another. Pure.
  */
+import { burstReach } from './burst-reach.js';
+import type { BurstScores } from './bursts/bursts.js';
+import { formatBurstScores } from './bursts/report.js';
+import type { Noise } from './bursts/scenarios.js';
 import { KERNEL_HORIZONS_SECONDS, type KernelRunScore } from './kernel/kernel-score.js';
 import { forecastReach, kernelReach, lostToRivals, type ReachRow } from './reach.js';
 import type { Scenario } from './scenarios.js';
@@ -73,6 +77,21 @@ export function formatReach(rows: readonly ReachRow[]): string {
       isReached ? 'reached' : isPossible ? 'as near as possible' : '**falls short**',
     ]),
   );
+}
+
+/** Everything about simulated bursts. */
+export function formatBursts(scores: BurstScores, run: string): string {
+  return [
+    run,
+    '### Reached or not',
+    formatReach(burstReach(scores)),
+    '![Delay against false alarms](accuracy/bursts.svg)',
+    formatBurstScores(scores),
+  ].join('\n\n');
+}
+
+export function formatNoise({ ratePerSecond, phi }: Noise): string {
+  return `at ${ratePerSecond}/s with phi ${phi}`;
 }
 
 /** The real kernel: one row a run. */

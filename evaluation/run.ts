@@ -8,14 +8,23 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { namespaceObstacle } from '../test/kernel/namespace.js';
+import { CURVE_NOISE } from './bursts/scenarios.js';
 import { evaluateKernel } from './kernel/kernel.js';
-import { drawErrors, drawLead, drawRuns } from './plots.js';
-import { playAll } from './pool.js';
-import { formatForecast, formatKernel, formatScenarios, type Part, replacePart } from './report.js';
+import { drawBursts, drawErrors, drawLead, drawRuns } from './plots.js';
+import { answerAll } from './pool.js';
+import {
+  formatBursts,
+  formatForecast,
+  formatKernel,
+  formatNoise,
+  formatScenarios,
+  type Part,
+  replacePart,
+} from './report.js';
 import { type Scenario, scenarios } from './scenarios.js';
 import { type Scores, summarize } from './scores.js';
 import { playShort } from './short.js';
-import type { Answer } from './worker.js';
+import type { Answer, Job, RunAnswer } from './worker.js';
 
 const PAGE = 'docs/accuracy.md';
 const PICTURES = 'docs/accuracy';
@@ -28,6 +37,11 @@ const USAGE = `usage: npm run evaluate -- [--seeds 20] [--only NAME,...] [--quic
 /** A quick look leaves out what plays half a day. */
 const QUICK_SECONDS_MAX = 7200;
 const QUICK_SEEDS = 3;
+/** Of each steady traffic: what a false alarm in ten months needs to show. */
+const BURST_MONTHS = 24;
+const QUICK_BURST_MONTHS = 1;
+/** The burst detectors among the names of `--only`. */
+const BURSTS = 'bursts';
 
 const options = parseOptions();
 if (options['update-expected']) await updateExpected();
@@ -62,53 +76,82 @@ function wholeNumber(name: string, text: string, max: number): number {
 
 async function runSimulated(): Promise<void> {
   const seeds = wholeNumber('seeds', options.seeds ?? String(options.quick ? QUICK_SEEDS : 20), 1000);
+  const threads = wholeNumber('jobs', options.jobs ?? String(availableParallelism()), 256);
   const chosen = chooseScenarios();
   if (options.write && (options.only !== undefined || options.quick)) refuse(2, '--write needs a full run');
-  const jobs = chosen
+  const answers = await answerAll(jobsOf(chosen, seeds), threads, tellProgress);
+  const run = `seeds 1 to ${seeds}, commit ${readCommit()}.`;
+  const order = new Map(chosen.map(({ name }, i) => [name, i]));
+  const placeOf = ({ score }: RunAnswer) => (order.get(score.scenario) ?? 0) * 1e6 + score.seed;
+  const runs = answers.filter((answer) => answer.kind === 'run').sort((a, b) => placeOf(a) - placeOf(b));
+  const scores = summarize(runs.map(({ score }) => score));
+  const texts: Partial<Record<Part, string>> = {};
+  const pictures: Record<string, string> = {};
+  if (runs.length > 0) {
+    texts.forecast = formatForecast(scores, `${scores.runs} runs, ${run}`);
+    Object.assign(pictures, drawForecast(scores, runs));
+  }
+  for (const answer of answers) {
+    if (answer.kind !== 'bursts') continue;
+    texts.bursts = formatBursts(answer.scores, `Streams and runs of ${run}`);
+    pictures['bursts'] = drawBursts(answer.scores.curve, formatNoise(CURVE_NOISE));
+  }
+  console.log(Object.values(texts).join('\n\n'));
+  writePictures(PREVIEWS, pictures);
+  if (!options.write) return;
+  writePart('scenarios', formatScenarios(scenarios));
+  for (const [part, text] of Object.entries(texts)) writePart(part as Part, text);
+  writePictures(PICTURES, pictures);
+}
+
+/** The longest first, so that no core waits for one at the end. */
+function jobsOf(chosen: readonly Scenario[], seeds: number): Job[] {
+  const runs = chosen
     .flatMap((scenario) =>
       Array.from({ length: Math.min(seeds, scenario.seedsMax ?? seeds) }, (_, i) => ({ scenario, seed: i + 1 })),
     )
-    // The longest first, so that no core waits for one at the end.
     .sort((a, b) => b.scenario.watchSeconds - a.scenario.watchSeconds)
-    .map(({ scenario, seed }) => ({ scenario: scenario.name, seed }));
-  const threads = wholeNumber('jobs', options.jobs ?? String(availableParallelism()), 256);
-  const answers = await playAll(jobs, threads, (done, { score }) => {
-    if (done % Math.ceil(jobs.length / 50) !== 0 && done < jobs.length) return;
-    console.error(`evaluate: ${done}/${jobs.length}, last ${score.scenario}, seed ${score.seed}`);
-  });
-  const order = new Map(chosen.map(({ name }, i) => [name, i]));
-  const placeOf = ({ score }: Answer) => (order.get(score.scenario) ?? 0) * 1e6 + score.seed;
-  answers.sort((a, b) => placeOf(a) - placeOf(b));
-  const scores = summarize(answers.map(({ score }) => score));
-  const text = formatForecast(scores, `${scores.runs} runs, seeds 1 to ${seeds}, commit ${readCommit()}.`);
-  console.log(text);
-  writePictures(PREVIEWS, scores, answers);
-  if (!options.write) return;
-  writePart('scenarios', formatScenarios(scenarios));
-  writePart('forecast', text);
-  writePictures(PICTURES, scores, answers);
+    .map(({ scenario, seed }): Job => ({ kind: 'run', scenario: scenario.name, seed }));
+  const months = options.quick ? QUICK_BURST_MONTHS : BURST_MONTHS;
+  return wantsBursts() ? [{ kind: 'bursts', options: { seeds, months } }, ...runs] : runs;
 }
 
-function writePictures(folder: string, scores: Scores, answers: readonly Answer[]): void {
-  const sketches = answers.flatMap(({ sketch }) => sketch ?? []);
+function tellProgress(done: number, jobs: number, answer: Answer): void {
+  if (done % Math.ceil(jobs / 50) !== 0 && done < jobs && answer.kind === 'run') return;
+  const what = answer.kind === 'run' ? `${answer.score.scenario}, seed ${answer.score.seed}` : BURSTS;
+  console.error(`evaluate: ${done}/${jobs}, last ${what}`);
+}
+
+function drawForecast(scores: Scores, runs: readonly RunAnswer[]): Record<string, string> {
+  const sketches = runs.flatMap(({ sketch }) => sketch ?? []);
   const fills = sketches.filter(({ kind }) => kind === 'fills');
   const never = sketches.filter(({ kind }) => kind !== 'fills');
-  const pictures = {
+  return {
     ...(fills.length > 0 && {
       ...{ errors: drawErrors(scores), lead: drawLead(scores) },
       fills: drawRuns('Runs that fill: count, forecasts on the way, true fill', fills),
     }),
     ...(never.length > 0 && { never: drawRuns('Runs that never fill: count, and when it was warned', never) }),
   };
+}
+
+function writePictures(folder: string, pictures: Readonly<Record<string, string>>): void {
   mkdirSync(folder, { recursive: true });
   for (const [name, picture] of Object.entries(pictures)) writeFileSync(`${folder}/${name}.svg`, picture);
 }
 
+function wantsBursts(): boolean {
+  return options.only === undefined || options.only.split(',').includes(BURSTS);
+}
+
 function chooseScenarios(): readonly Scenario[] {
-  const names = options.only?.split(',');
+  const names = options.only?.split(',').filter((name) => name !== BURSTS);
   const unknown = names?.filter((name) => !scenarios.some((scenario) => scenario.name === name)) ?? [];
   if (unknown.length > 0)
-    refuse(2, `no scenario ${unknown.join(', ')}; there are ${scenarios.map(({ name }) => name).join(', ')}`);
+    refuse(
+      2,
+      `no scenario ${unknown.join(', ')}; there are ${[BURSTS, ...scenarios.map(({ name }) => name)].join(', ')}`,
+    );
   if (names) return scenarios.filter(({ name }) => names.includes(name));
   return options.quick ? scenarios.filter(({ watchSeconds }) => watchSeconds <= QUICK_SECONDS_MAX) : scenarios;
 }

@@ -1,6 +1,7 @@
 /** The generated parts of docs/accuracy.md: their place in the page, their numbers, their pictures. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { burstReach } from '../../evaluation/burst-reach.js';
 import { drawBursts, drawErrors, drawLead, drawRuns } from '../../evaluation/plots.js';
 import { forecastReach } from '../../evaluation/reach.js';
 import { formatForecast, replacePart } from '../../evaluation/report.js';
@@ -50,6 +51,34 @@ it('says what is reached and what falls short', () => {
   expect(find('best of all rivals')).toMatchObject({ reach: 'all 3', measured: '2', isReached: false });
   expect(find('interval')).toMatchObject({ measured: 'spike 90 %', isReached: true });
   expect(find('lead')?.isReached).toBe(false);
+});
+
+it('says so of bursts too, by the worst traffic of a kind', () => {
+  const alarms = (scenario: string, ours: number) =>
+    ({ scenario, per: 'run', amount: 10, alarms: { ctwatch: ours } }) as const;
+  const rows = burstReach({
+    ...{ options: { seeds: 1, months: 10 }, curve: [] },
+    falseAlarms: [alarms('ramp 4x in 20 s', 0), alarms('step 2x', 0.1), alarms('cron', 1)],
+    delays: [
+      {
+        scenario: '4x at 100/s, phi 3',
+        lordenSeconds: 0,
+        runs: 10,
+        delays: { ctwatch: { median: 0.3, p95: null, within2s: 1 } },
+      },
+    ],
+    longRuns: [
+      { scenario: '100/s, phi 1', months: 10, alarms: 0, upperPerMonth: 0.3 },
+      { scenario: '30/s, phi 3', months: 10, alarms: 2, upperPerMonth: 0.7 },
+      { scenario: '10/s, phi 3', months: 10, alarms: 5, upperPerMonth: 1 },
+    ],
+  });
+  expect(rows.map(({ measured, isReached }) => [measured, isReached])).toEqual([
+    ['0.30 s / missed', false],
+    ['0.20 (2 in 10 months, 30/s, phi 3)', false],
+    ['0.50 (5 in 10 months, 10/s, phi 3)', true],
+    ['step 2x 10 %', false],
+  ]);
 });
 
 it('shows errors as a person reads them', () => {
