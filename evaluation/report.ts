@@ -61,8 +61,11 @@ export function formatForecast(scores: Scores, run: string): string {
     '### The 5-95 % interval',
     formatCoverage(scores),
     '### Scenarios that never fill',
-    'Runs with a warning, and the share of the time since the onset (t) that it was on.',
-    formatNever(scores.scenarios),
+    [
+      'Runs with a warning, and the share of the time since the onset (t) that it was on. Before the event there is a reason to warn',
+      'in mixed_spike_and_leak alone, whose leak has begun.',
+    ].join('\n'),
+    formatNever(scores),
     '![Runs that never fill](accuracy/never.svg)',
   ].join('\n\n');
 }

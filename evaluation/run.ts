@@ -88,7 +88,7 @@ async function runSimulated(): Promise<void> {
   const texts: Partial<Record<Part, string>> = {};
   const pictures: Record<string, string> = {};
   if (runs.length > 0) {
-    texts.forecast = formatForecast(scores, `${scores.runs} runs, ${run}`);
+    texts.forecast = formatForecast(scores, `${scores.all.runs} runs, ${run}`);
     Object.assign(pictures, drawForecast(scores, runs));
   }
   for (const answer of answers) {

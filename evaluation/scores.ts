@@ -72,7 +72,7 @@ export interface Cell {
 }
 
 export interface Scores {
-  readonly runs: number;
+  readonly all: GroupScore;
   /** Of the runs that fill. */
   readonly pooled: GroupScore;
   readonly scenarios: readonly GroupScore[];
@@ -90,7 +90,7 @@ export function summarize(runs: readonly RunScore[]): Scores {
   const never = runs.filter(({ kind }) => kind === 'never');
   const scenarios = groupBy(runs, ({ scenario }) => scenario);
   return {
-    runs: runs.length,
+    all: groupScore('all', runs),
     pooled: groupScore('pooled', filling),
     scenarios,
     families: groupBy(filling, ({ family }) => family),

@@ -71,20 +71,30 @@ function find({ methods }: GroupScore, wanted: string): MethodFigures | undefine
   return methods.find(({ method }) => method === wanted);
 }
 
-/** One row a scenario that never fills: runs with a warning and share of the time, for ours also of a critical. */
-export function formatNever(groups: readonly GroupScore[]): string {
-  const never = groups.filter(({ kind }) => kind !== 'fills');
-  const methods = never[0]?.methods.map(({ method }) => method) ?? [];
+/**
+ * One row a scenario that never fills: runs with a warning and share of the time, for ours also of a critical. The last row is
+ * of all scenarios before their event.
+ */
+export function formatNever({ all, scenarios }: Scores): string {
+  const never = scenarios.filter(({ kind }) => kind !== 'fills');
+  const methods = all.methods.map(({ method }) => method).filter((method) => method !== ORACLE);
   return formatTable(
     ['scenario', ...methods.map(name), `${OURS}, critical`],
-    never.map((group) => [
-      group.kind === 'unknowable' ? `${group.name} (unknowable)` : group.name,
-      ...methods.map((method) => {
-        const figures = find(group, method);
-        return alarm(figures?.warnedRuns, group.runs, figures?.warnedRatio);
-      }),
-      alarm(find(group, OURS)?.criticalRuns, group.runs, find(group, OURS)?.criticalRatio),
-    ]),
+    [
+      ...never.map((group) => [
+        group.kind === 'unknowable' ? `${group.name} (unknowable)` : group.name,
+        ...methods.map((method) => {
+          const figures = find(group, method);
+          return alarm(figures?.warnedRuns, group.runs, figures?.warnedRatio);
+        }),
+        alarm(find(group, OURS)?.criticalRuns, group.runs, find(group, OURS)?.criticalRatio),
+      ]),
+      [
+        'all scenarios, before the event',
+        ...methods.map((method) => `${find(all, method)?.earlyRuns}/${all.runs} runs`),
+        '',
+      ],
+    ],
   );
 }
 
