@@ -18,6 +18,9 @@ const LEAD_SECONDS_MAX = 600;
 /** As the tables call what a forecaster would have told that knows the true rates and lifetimes. It has errors only. */
 export const ORACLE = 'oracle';
 
+/** From here on every rival has its whole window; and the daemon's dump at its start, which collects, is long over. */
+const EARLY_FROM_SECONDS = 900;
+
 export interface MethodScore {
   /** |predicted - left| / left at each of `HORIZONS_SECONDS`; undefined where the event was younger than that. */
   readonly errors: readonly (number | undefined)[];
@@ -28,7 +31,7 @@ export interface MethodScore {
   /** Since the onset. */
   readonly warnedSeconds: number;
   readonly criticalSeconds: number;
-  /** Warned before the onset, when nothing was wrong. */
+  /** Warned before the onset, when nothing was wrong, from `EARLY_FROM_SECONDS` on. */
   readonly earlySeconds: number;
 }
 
@@ -98,7 +101,7 @@ function scoreMethod(run: Run, told: Told): MethodScore {
     ...leadOf(run, told),
     warnedSeconds: seconds(run.onsetSecond, run.seconds, 1),
     criticalSeconds: seconds(run.onsetSecond, run.seconds, 2),
-    earlySeconds: seconds(0, run.onsetSecond, 1),
+    earlySeconds: seconds(EARLY_FROM_SECONDS, run.onsetSecond, 1),
   };
 }
 

@@ -90,7 +90,7 @@ export function formatNever({ all, scenarios }: Scores): string {
         alarm(find(group, OURS)?.criticalRuns, group.runs, find(group, OURS)?.criticalRatio),
       ]),
       [
-        'all scenarios, before the event',
+        'all scenarios, from 15 min after the start to the event',
         ...methods.map((method) => `${find(all, method)?.earlyRuns}/${all.runs} runs`),
         '',
       ],
