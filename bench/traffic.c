@@ -16,6 +16,8 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -328,6 +330,59 @@ static int burst(int argc, char** argv) {
   return 0;
 }
 
+/* ---- TCP: connections that nobody answers ---- */
+
+/* One's complement sum of the pseudo header (two addresses, protocol, length) and of the segment itself. */
+static uint16_t tcp_checksum(const struct iphdr* ip, const struct tcphdr* tcp) {
+  uint32_t sum = htons(IPPROTO_TCP) + htons(sizeof *tcp);
+  const uint16_t* addresses = (const uint16_t*)&ip->saddr;
+  for (int i = 0; i < 4; i++) sum += addresses[i];
+  const uint16_t* words = (const uint16_t*)tcp;
+  for (size_t i = 0; i < sizeof *tcp / 2; i++) sum += words[i];
+  while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+  return (uint16_t)~sum;
+}
+
+/* SYNs 127.x.y.z -> 127.0.0.1:dport, all distinct. Half open only if a rule drops them on input: else a reset answers. */
+static int syn(int argc, char** argv) {
+  long total = operand(argc, argv);
+  double rate = option(argc, argv, "--rate", 100);
+  long dport = (long)option(argc, argv, "--dport", DPORT_DEFAULT);
+  if (!(rate > 0) || dport < 1 || dport > 65535) {
+    fprintf(stderr, "traffic: a positive --rate and --dport 1-65535 are expected\n");
+    return 2;
+  }
+  int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+  if (fd < 0) die("socket(IPPROTO_RAW)");
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct {
+    struct iphdr ip;
+    struct tcphdr tcp;
+  } packet;
+  long errors = 0;
+  int64_t start = now_ns(CLOCK_MONOTONIC);
+  for (long i = 0; i < total; i++) {
+    memset(&packet, 0, sizeof packet);
+    packet.ip = (struct iphdr){.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_TCP};
+    packet.ip.tot_len = htons(sizeof packet);
+    packet.ip.saddr = htonl(0x7f010000u + (uint32_t)i % 0xfe0000u);
+    packet.ip.daddr = to.sin_addr.s_addr;
+    packet.tcp.source = htons((uint16_t)(1024 + i % 60000));
+    packet.tcp.dest = htons((uint16_t)dport);
+    packet.tcp.seq = htonl((uint32_t)i);
+    packet.tcp.doff = 5;
+    packet.tcp.syn = 1;
+    packet.tcp.window = htons(65535);
+    packet.tcp.check = tcp_checksum(&packet.ip, &packet.tcp);
+    sleep_until(start + (int64_t)((double)i * 1e9 / rate));
+    if (sendto(fd, &packet, sizeof packet, 0, (struct sockaddr*)&to, sizeof to) < 0) errors++;
+  }
+  double seconds = (double)(now_ns(CLOCK_MONOTONIC) - start) / 1e9;
+  printf("{\"flows\":%ld,\"seconds\":%.6f,\"per_second\":%.0f,\"errors\":%ld}\n", total - errors, seconds,
+         (double)(total - errors) / seconds, errors);
+  return 0;
+}
+
 /* ---- ICMP: one echo request, answered by the kernel ---- */
 
 static uint16_t checksum(const uint8_t* bytes, size_t length) {
@@ -367,12 +422,14 @@ int main(int argc, char** argv) {
   if (strcmp(command, "create") == 0) return create(argc, argv);
   if (strcmp(command, "flush") == 0) return flush();
   if (strcmp(command, "burst") == 0) return burst(argc, argv);
+  if (strcmp(command, "syn") == 0) return syn(argc, argv);
   if (strcmp(command, "ping") == 0) return ping(argc, argv);
   fprintf(stderr,
           "usage: traffic udp N [--rate R] [--dport P] [--dports K] [--flush-every M]\n"
           "       traffic create N [--timeout S]\n"
           "       traffic flush\n"
           "       traffic burst --base B --factor F --before S1 --after S2 [--dport P]\n"
+          "       traffic syn N --rate R [--dport P]\n"
           "       traffic ping ADDRESS\n");
   return 2;
 }

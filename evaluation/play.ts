@@ -1,7 +1,7 @@
 /** Plays a scenario through the product's own pipeline and keeps, second by second, what was true and what was told. */
 import { watchConntrack } from '../src/cli/watch.js';
 import type { Scenario } from './scenarios.js';
-import { simulatedSource } from './simulated-source.js';
+import { type SimulatedSettings, simulatedSource } from './simulated-source.js';
 
 /** One simulated run as every method saw it; index i of an array is the end of second i + 1 of the daemon's life. */
 export interface Run {
@@ -50,39 +50,41 @@ export interface PlayOptions {
 
 const HISTORY_SECONDS = 5400;
 
-/** Plays one scenario with one seed. Takes some seconds, and resolves when all is over. */
-export async function playScenario(scenario: Scenario, seed: number, options: PlayOptions = {}): Promise<Run> {
+/** The simulation of a scenario: its clock is 0 at the event, the world's when the daemon starts. */
+export function simulationOf(scenario: Scenario, seed: number, options: PlayOptions = {}): SimulatedSettings {
   const learnSeconds = options.learnSeconds ?? scenario.learnSeconds;
   const lengthSeconds = learnSeconds + (options.watchSeconds ?? scenario.watchSeconds);
-  const recorded = {
-    ...{ count: [] as number[], live: [] as number[], newEvents: [] as number[], destroyEvents: [] as number[] },
-    ...{ forecasts: [] as (RunForecast | undefined)[], alerts: [] as RunAlert[] },
-  };
-  // The scenario's clock is 0 at the event, the world's when the daemon starts.
   const shift =
     <T>(of: (seconds: number) => T) =>
     (seconds: number) =>
       of(seconds - learnSeconds);
-  const source = simulatedSource(
-    {
-      traffics: scenario.traffics.map((traffic) => ({
-        ...traffic,
-        ratePerSecond: shift(traffic.ratePerSecond),
-        life: (random, seconds) => traffic.life(random, seconds - learnSeconds),
-        ...(traffic.hangsAtSeconds !== undefined && { hangsAtSeconds: traffic.hangsAtSeconds + learnSeconds }),
-      })),
-      ...{ max: scenario.max, buckets: scenario.buckets, lookupsPerNew: scenario.lookupsPerNew },
-      ...{ dispersion: 1.3, seed, lengthSeconds, historySeconds: options.historySeconds ?? HISTORY_SECONDS },
-      ...(scenario.lostRatio && { lostRatio: shift(scenario.lostRatio) }),
-      ...(scenario.clockStepSeconds && { clockStepSeconds: shift(scenario.clockStepSeconds) }),
-    },
-    (_second, truth) => {
-      recorded.count.push(truth.count);
-      recorded.live.push(truth.live);
-      recorded.newEvents.push(truth.newEvents);
-      recorded.destroyEvents.push(truth.destroyEvents);
-    },
-  );
+  return {
+    traffics: scenario.traffics.map((traffic) => ({
+      ...traffic,
+      ratePerSecond: shift(traffic.ratePerSecond),
+      life: (random, seconds) => traffic.life(random, seconds - learnSeconds),
+      ...(traffic.hangsAtSeconds !== undefined && { hangsAtSeconds: traffic.hangsAtSeconds + learnSeconds }),
+    })),
+    ...{ max: scenario.max, buckets: scenario.buckets, lookupsPerNew: scenario.lookupsPerNew },
+    ...{ dispersion: 1.3, seed, lengthSeconds, historySeconds: options.historySeconds ?? HISTORY_SECONDS },
+    ...(scenario.lostRatio && { lostRatio: shift(scenario.lostRatio) }),
+    ...(scenario.clockStepSeconds && { clockStepSeconds: shift(scenario.clockStepSeconds) }),
+  };
+}
+
+/** Plays one scenario with one seed. Takes some seconds, and resolves when all is over. */
+export async function playScenario(scenario: Scenario, seed: number, options: PlayOptions = {}): Promise<Run> {
+  const recorded = {
+    ...{ count: [] as number[], live: [] as number[], newEvents: [] as number[], destroyEvents: [] as number[] },
+    ...{ forecasts: [] as (RunForecast | undefined)[], alerts: [] as RunAlert[] },
+  };
+  const settings = simulationOf(scenario, seed, options);
+  const source = simulatedSource(settings, (_second, truth) => {
+    recorded.count.push(truth.count);
+    recorded.live.push(truth.live);
+    recorded.newEvents.push(truth.newEvents);
+    recorded.destroyEvents.push(truth.destroyEvents);
+  });
   const watch = watchConntrack({ source, interval: 60 });
   let fullSecond: number | undefined;
   let atSeconds = 0;
@@ -104,7 +106,7 @@ export async function playScenario(scenario: Scenario, seed: number, options: Pl
   });
   return {
     ...{ scenario: scenario.name, family: scenario.family, kind: scenario.kind, seed, max: scenario.max },
-    ...{ seconds: recorded.count.length, onsetSecond: learnSeconds },
+    ...{ seconds: recorded.count.length, onsetSecond: options.learnSeconds ?? scenario.learnSeconds },
     ...(fullSecond !== undefined && { fullSecond }),
     count: Float64Array.from(recorded.count),
     live: Float64Array.from(recorded.live),

@@ -73,7 +73,7 @@ export interface WorldTick {
 /** Simulates one table. */
 export class World {
   readonly #settings: WorldSettings;
-  readonly #random: Random;
+  #random: Random;
   readonly #firstTick: number;
   readonly #tickCount: number;
   #tick: number;
@@ -86,9 +86,9 @@ export class World {
   #next = new Int32Array(1 << 16);
   #total = 0;
   /** First entry of those that expire in a tick. */
-  readonly #expiring: Int32Array;
+  #expiring: Int32Array;
   /** First entry of those that a lookup meets when the accumulated hazard reaches a step. */
-  readonly #met = new Map<number, number>();
+  #met = new Map<number, number>();
   #hazard = 0;
   #metUntil = 0;
   #expired: number[] = [];
@@ -148,6 +148,32 @@ export class World {
     this.#sweeping = [];
     this.#expired = [];
     return reaped;
+  }
+
+  /** A table in the same state that has chance of its own from here on: one of the futures that this one may have. */
+  fork(seed: number): World {
+    const copy = new World(this.#settings);
+    copy.#random = createRandom(seed);
+    copy.#tick = this.#tick;
+    copy.#traffic = this.#traffic.slice();
+    copy.#renewedUntilTick = this.#renewedUntilTick.slice();
+    copy.#expiresTick = this.#expiresTick.slice();
+    copy.#renewedSeconds = this.#renewedSeconds.slice();
+    copy.#state = this.#state.slice();
+    copy.#next = this.#next.slice();
+    copy.#total = this.#total;
+    copy.#expiring = this.#expiring.slice();
+    copy.#met = new Map(this.#met);
+    copy.#hazard = this.#hazard;
+    copy.#metUntil = this.#metUntil;
+    copy.#expired = [...this.#expired];
+    copy.#sweeping = [...this.#sweeping];
+    copy.#nextSweepTick = this.#nextSweepTick;
+    copy.#oldestLive = this.#oldestLive;
+    copy.#liveCount = this.#liveCount;
+    copy.#count = this.#count;
+    copy.#newPerSecond = this.#newPerSecond;
+    return copy;
   }
 
   /** One tick on. */

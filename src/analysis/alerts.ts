@@ -19,6 +19,7 @@ export interface AlertInput {
   /** count / max; absent while either is unknown. */
   readonly usedRatio?: number;
   readonly forecast: Forecast;
+  /** A burst is on that was not expected. */
   readonly burstActive: boolean;
   /** Increase of the kernel's counters in this tick. */
   readonly drop: number;

@@ -10,11 +10,10 @@
 /** Scales in seconds; 0 stands for a single tick. */
 const SCALES_SECONDS = [0, 1, 2, 4, 8] as const;
 
-/** Time constant of the average, seconds (a half-life of 10 min). */
-const MEMORY_SECONDS = 600 / Math.LN2;
+/** Time constant of the average, seconds: a half-life of 30 min, since an error of a tenth in phi is a factor of five in false alarms. */
+const MEMORY_SECONDS = 1800 / Math.LN2;
 
-/** Before anything is known: traffic is taken as a little clumpier than Poisson, with the weight of this many blocks. */
-const PRIOR_PHI = 1.5;
+/** What is taken as known at first counts as this many blocks. */
 const PRIOR_BLOCKS = 8;
 
 /** A squared residual counts at most this many times phi. */
@@ -30,37 +29,59 @@ interface Scale {
   expected: number;
   weight: number;
   phi: number;
+  /** The decay of a block of `decayedSeconds`: blocks are nearly always of one length. */
+  decay: number;
+  decayedSeconds: number;
 }
 
 /** Multi-scale dispersion of counts about a moving mean. */
 export class Dispersion {
-  readonly #scales: readonly Scale[] = SCALES_SECONDS.map((spanSeconds) => ({
-    spanSeconds,
-    seconds: 0,
-    events: 0,
-    expected: 0,
-    weight: PRIOR_BLOCKS,
-    phi: PRIOR_PHI,
-  }));
+  readonly #scales: readonly Scale[];
+
+  /** `priorPhi` is taken as true until blocks say otherwise. */
+  constructor(priorPhi: number) {
+    this.#scales = SCALES_SECONDS.map((spanSeconds) => ({
+      spanSeconds,
+      seconds: 0,
+      events: 0,
+      expected: 0,
+      weight: PRIOR_BLOCKS,
+      phi: priorPhi,
+      decay: 1,
+      decayedSeconds: 0,
+    }));
+  }
 
   /**
-   * Takes one ordinary tick and the rate that was expected of it, learned from `baselineSeconds` of traffic.
+   * Takes one ordinary tick and the rate that was expected of it, learned from `baselineSeconds` of traffic. A finished block of
+   * one scale is handed to the next.
    */
   observe(seconds: number, events: number, expectedPerSecond: number, baselineSeconds: number): void {
+    let blockSeconds = seconds;
+    let blockEvents = events;
+    let blockExpected = expectedPerSecond * seconds;
     for (const scale of this.#scales) {
-      scale.seconds += seconds;
-      scale.events += events;
-      scale.expected += expectedPerSecond * seconds;
-      if (scale.seconds < scale.spanSeconds * 0.98) continue;
+      scale.seconds += blockSeconds;
+      scale.events += blockEvents;
+      scale.expected += blockExpected;
+      if (scale.seconds < scale.spanSeconds * 0.98) return;
+      blockSeconds = scale.seconds;
+      blockEvents = scale.events;
+      blockExpected = scale.expected;
       finishBlock(scale, baselineSeconds);
     }
   }
 
-  /** Variance over mean of counts in windows of `windowSeconds`, at least 1. */
+  /**
+   * Variance over mean of counts in windows of `windowSeconds`, at least 1: the largest phi of the scales up to that, or what the
+   * clumps of a longer scale can put into so short a window.
+   */
   phi(windowSeconds: number): number {
     let largest = 1;
-    for (const scale of this.#scales) {
-      if (scale.spanSeconds <= windowSeconds * 1.02 && scale.phi > largest) largest = scale.phi;
+    for (const { spanSeconds, phi } of this.#scales) {
+      const part = spanSeconds <= windowSeconds ? 1 : windowSeconds / spanSeconds;
+      const here = 1 + (phi - 1) * part;
+      if (here > largest) largest = here;
     }
     return largest;
   }
@@ -83,7 +104,11 @@ function finishBlock(scale: Scale, baselineSeconds: number): void {
     // The expectation is itself an average over the baseline, whose own noise adds to the residual.
     const ratio = (residual * residual) / (scale.expected * (1 + scale.seconds / baselineSeconds));
     const bounded = Math.min(ratio, OUTLIER_FACTOR * Math.max(1, scale.phi));
-    const kept = scale.weight * Math.exp(-scale.seconds / MEMORY_SECONDS);
+    if (scale.seconds !== scale.decayedSeconds) {
+      scale.decayedSeconds = scale.seconds;
+      scale.decay = Math.exp(-scale.seconds / MEMORY_SECONDS);
+    }
+    const kept = scale.weight * scale.decay;
     scale.phi = (kept * scale.phi + bounded) / (kept + 1);
     scale.weight = kept + 1;
   }

@@ -11,18 +11,23 @@ const GUESS_SECONDS = 30;
 const GUESS_POWER = 0.2;
 /** Bursts that the guess is worth. */
 const GUESS_WEIGHT = 1;
-/** Of past bursts that are likened to the present one. */
-const PAST_MAX = 32;
+/** A burst is like another that lasted so much less: how long one lasts is measured to the moment its end was sure. */
+const ALIKE_RATIO = 1.25;
+const ALIKE_SECONDS = 2;
 
-/** Probability that a burst of `ageSeconds` goes on for `moreSeconds`. */
+/** Probability that the burst that is on, of `ageSeconds`, goes on for `moreSeconds`. */
 export function burstLastsRatio(burst: BurstSnapshot, ageSeconds: number, moreSeconds: number): number {
-  const past = (burst.pastDurationsSeconds ?? []).slice(-PAST_MAX);
+  const expected = burst.active?.expected;
+  // Bursts of its own kind tell more than all the others.
+  const past = expected
+    ? Array.from({ length: expected.times }, () => expected.usualDurationSeconds)
+    : burst.pastDurationsSeconds;
   const age = Math.max(0, ageSeconds);
   const now = survivors(past, age);
-  return now > 0 ? Math.min(1, survivors(past, age + Math.max(0, moreSeconds)) / now) : 0;
+  return Math.min(1, survivors(past, age + Math.max(0, moreSeconds)) / now);
 }
 
 function survivors(past: readonly number[], seconds: number): number {
-  const lasted = past.reduce((sum, duration) => sum + (duration > seconds ? 1 : 0), 0);
+  const lasted = past.filter((duration) => duration * ALIKE_RATIO + ALIKE_SECONDS > seconds).length;
   return lasted + GUESS_WEIGHT * (1 + seconds / GUESS_SECONDS) ** -GUESS_POWER;
 }

@@ -8,6 +8,7 @@
 
 /** Ticks kept. 38 s of them are needed; ticks are at least `MIN_TICK_SECONDS` (0.1 s) long. A power of two. */
 const RING_TICKS = 512;
+const RING_MASK = RING_TICKS - 1;
 
 /** A ring of ticks, newest last; positions count back from the newest, which is 0. */
 export class QuietHistory {
@@ -21,13 +22,23 @@ export class QuietHistory {
     return this.#size;
   }
 
+  /** Running totals since ever, of which only differences mean something. */
+  get totalSeconds(): number {
+    return this.#totalSeconds[this.#head] ?? 0;
+  }
+
+  get totalEvents(): number {
+    return this.#totalEvents[this.#head] ?? 0;
+  }
+
   /** Appends a tick. */
   push(seconds: number, events: number): void {
     const last = this.#head;
-    this.#head = (this.#head + 1) % RING_TICKS;
-    this.#totalSeconds[this.#head] = (this.#totalSeconds[last] ?? 0) + seconds;
-    this.#totalEvents[this.#head] = (this.#totalEvents[last] ?? 0) + events;
-    this.#size = Math.min(this.#size + 1, RING_TICKS - 1);
+    const head = (last + 1) & RING_MASK;
+    this.#head = head;
+    this.#totalSeconds[head] = (this.#totalSeconds[last] ?? 0) + seconds;
+    this.#totalEvents[head] = (this.#totalEvents[last] ?? 0) + events;
+    if (this.#size < RING_TICKS - 1) this.#size += 1;
   }
 
   /** Seconds covered by the newest `ticks` ticks. */
@@ -38,6 +49,14 @@ export class QuietHistory {
   /** Events in the newest `ticks` ticks. */
   events(ticks: number): number {
     return (this.#totalEvents[this.#head] ?? 0) - (this.#totalEvents[this.#index(ticks)] ?? 0);
+  }
+
+  /** The most ticks that cover at most `seconds`: a walk from the answer of the tick before. */
+  ticksWithin(seconds: number, from: number): number {
+    let ticks = Math.min(from, this.#size);
+    while (ticks < this.#size && this.seconds(ticks + 1) <= seconds) ticks += 1;
+    while (ticks > 0 && this.seconds(ticks) > seconds) ticks -= 1;
+    return ticks;
   }
 
   /** Mean rate over about `seconds` that end `skipTicks` ticks ago, less when there is less; undefined when there is nothing. */
@@ -67,6 +86,6 @@ export class QuietHistory {
   }
 
   #index(ticks: number): number {
-    return (this.#head - Math.min(ticks, this.#size) + RING_TICKS) % RING_TICKS;
+    return (this.#head - Math.min(ticks, this.#size)) & RING_MASK;
   }
 }

@@ -51,6 +51,10 @@ export class Talkers {
   readonly #hashes = new Uint32Array(TALKERS_MAX);
   readonly #weights = new Float64Array(TALKERS_MAX);
   readonly #errors = new Float64Array(TALKERS_MAX);
+  /** Events since the last `advance`, exact since the counter's present owner has it. */
+  readonly #tickEvents = new Uint32Array(TALKERS_MAX);
+  /** How often the counter changed hands. */
+  readonly #owners = new Uint32Array(TALKERS_MAX);
   /** Counter index + 1, or 0 for a free slot. */
   readonly #slots = new Uint16Array(SLOTS);
   readonly #heap = new Uint16Array(TALKERS_MAX);
@@ -106,6 +110,7 @@ export class Talkers {
 
   /** Ends a tick of `seconds`: everything counted so far weighs less from now on. */
   advance(seconds: number): void {
+    this.#tickEvents.fill(0);
     if (!(seconds > 0)) return;
     const growth = Math.exp(Math.min(seconds / TALKER_DECAY_SECONDS, 200));
     this.#gain *= growth;
@@ -120,13 +125,34 @@ export class Talkers {
     this.#gain = 1;
   }
 
+  /** Counters in use: 0 to `used` - 1. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** Changes when the counter is taken over by another destination. */
+  ownerOf(counter: number): number {
+    return this.#owners[counter] ?? 0;
+  }
+
+  /** NEW events of the counter's destination in the tick that has not been ended yet. */
+  tickEvents(counter: number): number {
+    return this.#tickEvents[counter] ?? 0;
+  }
+
+  /** Its rate before that tick of `seconds`, never too low: what a newcomer inherits is an upper bound. */
+  ratePerSecondBefore(counter: number, seconds: number): number {
+    const before = (this.#weights[counter] ?? 0) / this.#gain - this.tickEvents(counter);
+    return before / Math.max(this.#exposureSeconds, seconds, 1e-3);
+  }
+
   /** At most `limit` destinations, those with the most weight that is certainly theirs first. Call it after `advance`. */
   snapshot(limit: number): Talker[] {
     const certain = (counter: number) => (this.#weights[counter] ?? 0) - (this.#errors[counter] ?? 0);
     return Array.from({ length: this.#used }, (_, counter) => counter)
       .sort((a, b) => certain(b) - certain(a) || (this.#weights[b] ?? 0) - (this.#weights[a] ?? 0) || a - b)
       .slice(0, limit)
-      .map((counter) => this.#describe(counter));
+      .map((counter) => this.describe(counter));
   }
 
   /** Remembers the present rates as usual. Three are kept, so that the oldest lies two to three times the marks' distance back. */
@@ -150,14 +176,15 @@ export class Talkers {
     return grown
       .sort((a, b) => b.perSecond - a.perSecond || a.counter - b.counter)
       .slice(0, limit)
-      .map(({ counter, perSecond }) => ({ ...this.#describe(counter), shareRatio: perSecond / total }));
+      .map(({ counter, perSecond }) => ({ ...this.describe(counter), shareRatio: perSecond / total }));
   }
 
   #rateOf(counter: number): number {
     return this.#exposureSeconds > 0 ? (this.#weights[counter] ?? 0) / this.#gain / this.#exposureSeconds : 0;
   }
 
-  #describe(counter: number): Talker {
+  /** The destination that has this counter. */
+  describe(counter: number): Talker {
     const key = counter * KEY_WORDS;
     const meta = this.#keys[key + 4] ?? 0;
     const weight = this.#weights[counter] ?? 0;
@@ -174,6 +201,7 @@ export class Talkers {
 
   #add(counter: number): void {
     this.#weights[counter] = (this.#weights[counter] ?? 0) + this.#gain;
+    this.#tickEvents[counter] = (this.#tickEvents[counter] ?? 0) + 1;
     this.#siftDown(this.#heapPosition[counter] ?? 0);
   }
 
@@ -192,6 +220,8 @@ export class Talkers {
       this.#unlink(counter);
     }
     this.#hashes[counter] = hash;
+    this.#tickEvents[counter] = 0;
+    this.#owners[counter] = (this.#owners[counter] ?? 0) + 1;
     let slot = hash & SLOT_MASK;
     while (this.#slots[slot] !== 0) slot = (slot + 1) & SLOT_MASK;
     this.#slots[slot] = counter + 1;

@@ -156,6 +156,25 @@ const burst = v.object({
   type: v.literal('burst'),
   ...head,
   phase: v.pipe(v.picklist(['start', 'end']), describe('It began, or it is over')),
+  reason: v.optional(
+    v.pipe(
+      v.picklist(['over', 'usual', 'larger', 'longer']),
+      describe('At the end: over, or the new level is the usual one. At the start: an expected burst outgrew its kind'),
+    ),
+  ),
+  network: v.optional(v.pipe(network, describe('Only when one destination bursts and the total does not'))),
+  destination: v.optional(v.pipe(endpoint, describe('The same'))),
+  expected: v.optional(
+    v.pipe(
+      v.object({
+        period_seconds: v.pipe(nonNegative, describe('Time between two of its kind')),
+        times: v.pipe(count, describe('Which of its kind it is')),
+        usual_duration_seconds: v.pipe(nonNegative, describe('How long one of its kind lasts')),
+        usual_entries_added: v.pipe(count, describe('What one of its kind adds')),
+      }),
+      describe('It was the turn of a periodic burst; no alert without a reason'),
+    ),
+  ),
   onset: v.pipe(timestamp, describe('When the burst began, ISO 8601, UTC')),
   rate_per_second: v.pipe(nonNegative, describe('New entries since the onset; at the end over the last seconds')),
   baseline_per_second: v.pipe(nonNegative, describe('The usual rate before it')),

@@ -40,6 +40,15 @@ export const BATCHES_PER_TURN = 8;
 /** Destinations that the space-saving summary watches: any with over 1/256 of the new entries is found. */
 export const TALKERS_MAX = 256;
 
+/** Destinations with a burst detector of their own, 8 KiB each: the false-alarm allowance is divided by their number. */
+export const DESTINATIONS_WATCHED_MAX = 32;
+
+/** Destinations whose past bursts are remembered to recognise periodic ones. */
+export const DESTINATION_RECURRENCES_MAX = 64;
+
+/** Part of the false-alarm allowance that the total has; the destinations share the rest. */
+export const TOTAL_ALLOWANCE_RATIO = 0.75;
+
 /** Time between two marks of the usual rates, seconds: the third last is older than the longest window of a burst, 8 s. */
 export const TALKERS_MARK_SECONDS = 4;
 

@@ -12,6 +12,7 @@ import { listDegraded, NOTICES } from '../analysis/degraded.js';
 import type { AlertName, CtEvent, EventOf } from '../model/events.js';
 import { CULPRIT_SHARE_RATIO, EVENT_TRUESIZE_BYTES, FIRST_SAMPLE_SECONDS, TICK_SECONDS } from '../model/limits.js';
 import type { Settings } from '../model/settings.js';
+import { burstEvents } from './burst-events.js';
 import {
   addCounters,
   isoTime,
@@ -24,7 +25,7 @@ import {
   unixAt,
 } from './fields.js';
 import type { CloseObservation, Observation, OpenObservation, TickObservation } from './observation.js';
-import { describeAlert, describeSample, describeTable, formatCount, formatRate, formatSeconds } from './sentence.js';
+import { describeAlert, describeSample, describeTable, formatCount, formatSeconds } from './sentence.js';
 
 /** The events of a source, without its flows. `version` is told by the `start` line. */
 export function toEvents(settings: Settings, version: string): OperatorFunction<Observation, CtEvent> {
@@ -124,7 +125,7 @@ class Reporter {
       ...tick.at,
       ...(count !== undefined && max !== undefined && { usedRatio: count / max }),
       forecast: tick.forecast,
-      burstActive: tick.burst.active !== undefined,
+      burstActive: tick.burst.active !== undefined && tick.burst.active.expected === undefined,
       drop: tick.kernel?.drop ?? 0,
       earlyDrop: tick.kernel?.early_drop ?? 0,
       insertFailed: tick.kernel?.insert_failed ?? 0,
@@ -292,44 +293,4 @@ function lossEvent(
     unknown_losses: unknown,
     less_certain: cause === 'receive_buffer' ? ['top', 'forecast'] : ['rate', 'totals', 'top', 'forecast'],
   };
-}
-
-function burstEvents(tick: TickObservation): CtEvent[] {
-  const transition = tick.burstTransition;
-  if (transition === undefined) return [];
-  const { ratePerSecond, baselinePerSecond, ratio } = transition;
-  const onset = isoTime(unixAt(tick, transition.onsetSeconds));
-  const common = {
-    type: 'burst',
-    unixSeconds: tick.at.unixSeconds,
-    phase: transition.phase,
-    onset,
-    rate_per_second: round(ratePerSecond, 1),
-    baseline_per_second: round(baselinePerSecond, 1),
-    ratio: round(ratio, 2),
-  } as const;
-  if (transition.phase === 'start') {
-    const [first] = topFields(tick.growth);
-    const msg = `${formatRate(ratePerSecond)} new entries since ${onset.slice(11, 19)}, ${ratio.toFixed(1)} times the usual ${formatRate(baselinePerSecond)}`;
-    return [
-      {
-        ...common,
-        level: 'warn',
-        msg,
-        false_alarms_per_year: Number(transition.falseAlarmsPerYear.toPrecision(3)),
-        ...(first !== undefined && { top: [first] }),
-      },
-    ];
-  }
-  const { peakPerSecond, durationSeconds, entriesAdded } = transition;
-  return [
-    {
-      ...common,
-      level: 'info',
-      msg: `the burst of ${onset.slice(11, 19)} is over after ${formatSeconds(durationSeconds)}: peak ${formatRate(peakPerSecond)}, ${formatCount(entriesAdded)} entries added`,
-      peak_per_second: round(peakPerSecond, 1),
-      duration_seconds: round(durationSeconds, 2),
-      entries_added: Math.round(entriesAdded),
-    },
-  ];
 }

@@ -109,7 +109,7 @@ export function addCounters(sum: KernelFields, increase: KernelCounters): Kernel
 }
 
 /** Seconds since 1970 of a moment on the monotonic clock, as this tick sees both. */
-export function unixAt({ at }: TickObservation, monotonicSeconds: number): number {
+export function unixAt({ at }: Pick<TickObservation, 'at'>, monotonicSeconds: number): number {
   return at.unixSeconds - (at.monotonicSeconds - monotonicSeconds);
 }
 

@@ -10,6 +10,7 @@
  */
 import { defer, filter, map, type Observable, type OperatorFunction } from 'rxjs';
 import { BurstDetector, type BurstSnapshot, type BurstTransition } from '../analysis/burst.js';
+import { type DestinationBurst, DestinationBursts } from '../analysis/destination-bursts.js';
 import { type Forecast, forecast } from '../analysis/forecast.js';
 import { Lifetimes } from '../analysis/lifetimes.js';
 import { RateMeter, type RateSnapshot } from '../analysis/rates.js';
@@ -24,6 +25,7 @@ import {
   TALKER_RATE_MIN,
   TALKERS_MARK_SECONDS,
   TOP_LISTED,
+  TOTAL_ALLOWANCE_RATIO,
 } from '../model/limits.js';
 import type {
   HostFacts,
@@ -58,6 +60,8 @@ export interface TickObservation {
   readonly rates: RateSnapshot;
   readonly burst: BurstSnapshot;
   readonly burstTransition?: BurstTransition;
+  /** Bursts of single destinations that the total's does not tell. */
+  readonly destinationBursts: readonly DestinationBurst[];
   readonly forecast: Forecast;
   /** Destinations by their rate of new entries. */
   readonly top: readonly Talker[];
@@ -119,6 +123,7 @@ class Watch {
   readonly #talkers = new Talkers();
   readonly #lifetimes: Lifetimes;
   readonly #burst: BurstDetector;
+  readonly #destinationBursts: DestinationBursts;
   readonly #table: TableModel;
   #loss = NO_LOSS;
   #totals: Totals = { newEvents: 0, destroyEvents: 0 };
@@ -144,10 +149,12 @@ class Watch {
     this.#tableReadAt = at.monotonicSeconds;
     const { buckets } = host.sysctls;
     this.#lifetimes = new Lifetimes({ timeouts: host.timeouts, ...(buckets !== undefined && { buckets }) });
-    this.#burst = new BurstDetector({
-      ratio: settings.burst.ratio,
-      minRatePerSecond: settings.burst.min_rate_per_second,
-      falseAlarmsPerYear: settings.burst.false_alarms_per_year,
+    const { ratio, min_rate_per_second: minRatePerSecond, false_alarms_per_year: allowance } = settings.burst;
+    const limits = { ratio, minRatePerSecond };
+    this.#burst = new BurstDetector({ ...limits, falseAlarmsPerYear: allowance * TOTAL_ALLOWANCE_RATIO });
+    this.#destinationBursts = new DestinationBursts({
+      ...limits,
+      falseAlarmsPerYear: allowance * (1 - TOTAL_ALLOWANCE_RATIO),
     });
     this.#counters = host.counters;
     this.#table = new TableModel(host.table.count);
@@ -208,9 +215,11 @@ class Watch {
     const destroyEvents = this.#destroyEvents + lostDestroy;
     this.#rates.observe(seconds, newEvents, destroyEvents);
     this.#losses.observe(seconds, lostNew + lostDestroy, newEvents + destroyEvents);
+    const burstTransition = this.#burst.observe(atSeconds, seconds, newEvents);
+    const total = this.#burst.snapshot();
+    const destinationBursts = this.#destinationBursts.observe(atSeconds, seconds, this.#talkers, total);
     this.#talkers.advance(seconds);
     this.#lifetimes.advance({ atSeconds, seconds, newEvents, lostDestroyEvents: lostDestroy, reapedNow: this.#reaped });
-    const burstTransition = this.#burst.observe(atSeconds, seconds, newEvents);
     this.#observeTable(atSeconds, table, newEvents, destroyEvents);
     const kernel = this.#readCounters(counters);
     this.#tickedAt = atSeconds;
@@ -225,6 +234,7 @@ class Watch {
       uptimeSeconds: atSeconds - this.#openedAt,
       ...this.#judge(atSeconds, table !== undefined, burstTransition?.phase === 'start'),
       ...(burstTransition !== undefined && { burstTransition }),
+      destinationBursts,
       top: this.#talkers.snapshot(TOP_LISTED).filter(({ newPerSecond }) => newPerSecond >= TALKER_RATE_MIN),
       growth: this.#talkersGrowth(atSeconds),
       totals: this.#totals,

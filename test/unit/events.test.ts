@@ -262,6 +262,22 @@ describe('burst', () => {
     expect(end?.duration_seconds).toBeCloseTo(10, 0);
   });
 
+  it('that comes every minute is news three times, then information without an alert', async () => {
+    const everyMinute = (second: number) => (second > 50 && second % 60 <= 6 ? 400 : 100);
+    const events = await eventsOf(syntheticRecords({ ...steady, seconds: 380, newPerSecond: everyMinute }));
+    const told = ofType(events, 'burst').filter(({ phase }) => phase === 'start');
+    expect(told.map(({ level, expected }) => [level, expected?.times])).toEqual([
+      ['warn', undefined],
+      ['warn', undefined],
+      ['warn', undefined],
+      ['info', 4],
+      ['info', 5],
+      ['info', 6],
+    ]);
+    expect(told[3]).toMatchObject({ expected: { period_seconds: 60, usual_entries_added: 1875 } });
+    expect(alertsOf(events, 'burst').filter(({ phase }) => phase === 'firing')).toHaveLength(3);
+  });
+
   it('is an alert that fires and is resolved', async () => {
     const alerts = alertsOf(await eventsOf(syntheticRecords(bursting)), 'burst');
     expect(alerts.map(({ phase, level, key }) => [phase, level, key])).toEqual([

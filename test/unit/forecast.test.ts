@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { BurstSnapshot } from '../../src/analysis/burst.js';
 import { type Forecast, type ForecastInput, forecast } from '../../src/analysis/forecast.js';
 import { Lifetimes } from '../../src/analysis/lifetimes.js';
 import { TableModel } from '../../src/analysis/table.js';
@@ -7,6 +8,8 @@ import { createBatch } from '../../src/model/batch.js';
 
 const TICK = 0.25;
 const { columns } = createBatch(8);
+
+const PAST: BurstSnapshot = { pastDurationsSeconds: [] };
 
 interface Scenario {
   readonly protocol?: number;
@@ -77,7 +80,7 @@ function run(scenario: Scenario): { answers: { at: number; count: number; answer
     if (count >= max) return { answers, fullAt: at };
     if (tick % 4 !== 0) continue;
     const isBurst = onsetSeconds !== undefined && at >= onsetSeconds + 0.5;
-    const burst = isBurst ? { active: { onsetSeconds, ratePerSecond: 400, ratio: 4 } } : {};
+    const burst: BurstSnapshot = isBurst ? { ...PAST, active: { onsetSeconds, ratePerSecond: 400, ratio: 4 } } : PAST;
     const view = lifetimes.view(burst.active?.onsetSeconds);
     const buckets = isSwept === true ? 1_000_000_000 : 16;
     const answer = forecast({
@@ -93,7 +96,7 @@ const EMPTY: ForecastInput = {
   table: { blind: 0 },
   lifetimes: new Lifetimes().view(),
   uptimeSeconds: 100,
-  burst: {},
+  burst: PAST,
   lostRatio: 0,
 };
 
@@ -268,7 +271,7 @@ describe('forecast', () => {
       }
       lifetimes.advance(at, TICK);
     }
-    const burst = { active: { onsetSeconds: 20, ratePerSecond: 200, ratio: 4 } };
+    const burst = { ...PAST, active: { onsetSeconds: 20, ratePerSecond: 200, ratio: 4 } };
     const ask = (max: number) =>
       forecast({ ...EMPTY, table: { count: 6000, max, blind: 0 }, lifetimes: lifetimes.view(20), burst });
     const limits = fc.tuple(fc.integer({ min: 6001, max: 100_000 }), fc.integer({ min: 0, max: 50_000 }));

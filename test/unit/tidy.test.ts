@@ -96,6 +96,23 @@ describe.each(files)('$path', (file) => {
   });
 });
 
+describe('the evaluation', () => {
+  const folder = join(SRC, '../evaluation');
+  const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'));
+
+  it.each(paths)('%s opens with a comment, is not too long, and has a name of its own', (path) => {
+    const text = readFileSync(join(folder, path), 'utf8');
+    expect(text).toMatch(/^\/\*\*/);
+    expect(text.split('\n').length).toBeLessThanOrEqual(400);
+    expect(path).not.toMatch(/util|helper|common|misc/i);
+  });
+
+  it('draws no number of its own: the same seed gives the same figures', () => {
+    const sources = paths.map((path) => [path, readFileSync(join(folder, path), 'utf8')] as const);
+    expect(sources.filter(([, text]) => text.includes('Math.random')).map(([path]) => path)).toEqual([]);
+  });
+});
+
 describe('the whole house', () => {
   const byPath = new Map(files.map((file) => [file.path, file]));
 

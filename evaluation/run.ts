@@ -1,0 +1,194 @@
+/**
+ * `npm run evaluate`: every scenario with every seed through the product's own pipeline and through the rivals, on all cores;
+ * tables on standard output, progress on standard error. What falls short is told, it is no failure.
+ * Exit: 0 done, 1 failed, 2 usage, 3 not permitted or something is not installed.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism, release } from 'node:os';
+import { parseArgs } from 'node:util';
+import { namespaceObstacle } from '../test/kernel/namespace.js';
+import { CURVE_NOISE } from './bursts/scenarios.js';
+import { evaluateKernel } from './kernel/kernel.js';
+import { drawBursts, drawErrors, drawLead, drawRuns } from './plots.js';
+import { answerAll } from './pool.js';
+import {
+  formatBursts,
+  formatForecast,
+  formatKernel,
+  formatNoise,
+  formatScenarios,
+  type Part,
+  replacePart,
+} from './report.js';
+import { type Scenario, scenarios } from './scenarios.js';
+import { type Scores, summarize } from './scores.js';
+import { playShort } from './short.js';
+import type { Answer, Job, RunAnswer } from './worker.js';
+
+const PAGE = 'docs/accuracy.md';
+const PICTURES = 'docs/accuracy';
+/** Where the pictures of any run can be looked at. */
+const PREVIEWS = 'build/evaluation';
+const EXPECTED = 'test/unit/evaluation.expected.json';
+const USAGE = `usage: npm run evaluate -- [--seeds 20] [--only NAME,...] [--quick] [--jobs N] [--write]
+       npm run evaluate -- --kernel [--repeats 3] [--write]     as root, six minutes
+       npm run evaluate -- --update-expected                    accept what ${EXPECTED} then holds`;
+/** A quick look leaves out what plays half a day. */
+const QUICK_SECONDS_MAX = 7200;
+const QUICK_SEEDS = 3;
+/** Of each steady traffic: what a false alarm in ten months needs to show. */
+const BURST_MONTHS = 24;
+const QUICK_BURST_MONTHS = 1;
+/** The burst detectors among the names of `--only`. */
+const BURSTS = 'bursts';
+
+const options = parseOptions();
+if (options['update-expected']) await updateExpected();
+else if (options.kernel) await runKernel();
+else await runSimulated();
+
+function parseOptions() {
+  try {
+    return parseArgs({
+      options: {
+        ...{ seeds: { type: 'string' }, only: { type: 'string' }, jobs: { type: 'string' } },
+        ...{ repeats: { type: 'string', default: '3' }, kernel: { type: 'boolean' }, quick: { type: 'boolean' } },
+        ...{ write: { type: 'boolean' }, 'update-expected': { type: 'boolean' } },
+      },
+    }).values;
+  } catch (error) {
+    return refuse(2, `${error instanceof Error ? error.message : error}\n${USAGE}`);
+  }
+}
+
+function refuse(status: number, text: string): never {
+  console.error(`evaluate: ${text}`);
+  process.exit(status);
+}
+
+function wholeNumber(name: string, text: string, max: number): number {
+  const value = Number(text);
+  return Number.isInteger(value) && value >= 1 && value <= max
+    ? value
+    : refuse(2, `--${name} is a whole number from 1 to ${max}\n${USAGE}`);
+}
+
+async function runSimulated(): Promise<void> {
+  const seeds = wholeNumber('seeds', options.seeds ?? String(options.quick ? QUICK_SEEDS : 20), 1000);
+  const threads = wholeNumber('jobs', options.jobs ?? String(availableParallelism()), 256);
+  const chosen = chooseScenarios();
+  if (options.write && (options.only !== undefined || options.quick)) refuse(2, '--write needs a full run');
+  const answers = await answerAll(jobsOf(chosen, seeds), threads, tellProgress);
+  const run = `seeds 1 to ${seeds}, commit ${readCommit()}.`;
+  const order = new Map(chosen.map(({ name }, i) => [name, i]));
+  const placeOf = ({ score }: RunAnswer) => (order.get(score.scenario) ?? 0) * 1e6 + score.seed;
+  const runs = answers.filter((answer) => answer.kind === 'run').sort((a, b) => placeOf(a) - placeOf(b));
+  const scores = summarize(runs.map(({ score }) => score));
+  const texts: Partial<Record<Part, string>> = {};
+  const pictures: Record<string, string> = {};
+  if (runs.length > 0) {
+    texts.forecast = formatForecast(scores, `${scores.all.runs} runs, ${run}`);
+    Object.assign(pictures, drawForecast(scores, runs));
+  }
+  for (const answer of answers) {
+    if (answer.kind !== 'bursts') continue;
+    texts.bursts = formatBursts(answer.scores, `Streams and runs of ${run}`);
+    pictures['bursts'] = drawBursts(answer.scores.curve, formatNoise(CURVE_NOISE));
+  }
+  console.log(Object.values(texts).join('\n\n'));
+  writePictures(PREVIEWS, pictures);
+  if (!options.write) return;
+  writePart('scenarios', formatScenarios(scenarios));
+  for (const [part, text] of Object.entries(texts)) writePart(part as Part, text);
+  writePictures(PICTURES, pictures);
+}
+
+/** The longest first, so that no core waits for one at the end. */
+function jobsOf(chosen: readonly Scenario[], seeds: number): Job[] {
+  const runs = chosen
+    .flatMap((scenario) =>
+      Array.from({ length: Math.min(seeds, scenario.seedsMax ?? seeds) }, (_, i) => ({ scenario, seed: i + 1 })),
+    )
+    .sort((a, b) => b.scenario.watchSeconds - a.scenario.watchSeconds)
+    .map(({ scenario, seed }): Job => ({ kind: 'run', scenario: scenario.name, seed }));
+  const months = options.quick ? QUICK_BURST_MONTHS : BURST_MONTHS;
+  return wantsBursts() ? [{ kind: 'bursts', options: { seeds, months } }, ...runs] : runs;
+}
+
+function tellProgress(done: number, jobs: number, answer: Answer): void {
+  if (done % Math.ceil(jobs / 50) !== 0 && done < jobs && answer.kind === 'run') return;
+  const what = answer.kind === 'run' ? `${answer.score.scenario}, seed ${answer.score.seed}` : BURSTS;
+  console.error(`evaluate: ${done}/${jobs}, last ${what}`);
+}
+
+function drawForecast(scores: Scores, runs: readonly RunAnswer[]): Record<string, string> {
+  const sketches = runs.flatMap(({ sketch }) => sketch ?? []);
+  const fills = sketches.filter(({ kind }) => kind === 'fills');
+  const never = sketches.filter(({ kind }) => kind !== 'fills');
+  return {
+    ...(fills.length > 0 && {
+      ...{ errors: drawErrors(scores), lead: drawLead(scores) },
+      fills: drawRuns('Runs that fill: count, forecasts on the way, true fill', fills),
+    }),
+    ...(never.length > 0 && { never: drawRuns('Runs that never fill: count, and when it was warned', never) }),
+  };
+}
+
+function writePictures(folder: string, pictures: Readonly<Record<string, string>>): void {
+  mkdirSync(folder, { recursive: true });
+  for (const [name, picture] of Object.entries(pictures)) writeFileSync(`${folder}/${name}.svg`, picture);
+}
+
+function wantsBursts(): boolean {
+  return options.only === undefined || options.only.split(',').includes(BURSTS);
+}
+
+function chooseScenarios(): readonly Scenario[] {
+  const names = options.only?.split(',').filter((name) => name !== BURSTS);
+  const unknown = names?.filter((name) => !scenarios.some((scenario) => scenario.name === name)) ?? [];
+  if (unknown.length > 0)
+    refuse(
+      2,
+      `no scenario ${unknown.join(', ')}; there are ${[BURSTS, ...scenarios.map(({ name }) => name)].join(', ')}`,
+    );
+  if (names) return scenarios.filter(({ name }) => names.includes(name));
+  return options.quick ? scenarios.filter(({ watchSeconds }) => watchSeconds <= QUICK_SECONDS_MAX) : scenarios;
+}
+
+async function runKernel(): Promise<void> {
+  const obstacle = namespaceObstacle();
+  if (obstacle !== undefined) refuse(3, obstacle);
+  // The hook at the exit removes the namespaces with what runs in them.
+  process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143));
+  const repeats = wholeNumber('repeats', options.repeats, 10);
+  const runs = await evaluateKernel(repeats, (text) => console.error(`evaluate: ${text}`));
+  const text = formatKernel(runs, `Linux ${release()}, ${repeats} runs of each, commit ${readCommit()}, ${today()}.`);
+  console.log(text);
+  if (options.write) writePart('kernel', text);
+}
+
+async function updateExpected(): Promise<void> {
+  writeFileSync(EXPECTED, `${JSON.stringify(await playShort(), null, 2)}\n`);
+  // The house's own format, so that the file passes the linter.
+  execFileSync('node_modules/.bin/biome', ['format', '--write', EXPECTED]);
+  console.error(`evaluate: ${EXPECTED} written; look at its difference`);
+}
+
+function writePart(part: Part, body: string): void {
+  writeFileSync(PAGE, replacePart(readFileSync(PAGE, 'utf8'), part, body));
+}
+
+function readCommit(): string {
+  const git = (...args: readonly string[]) => execFileSync('git', args, { encoding: 'utf8', stdio: 'pipe' }).trim();
+  try {
+    const changed = git('status', '--porcelain', '--', 'src', 'evaluation') !== '';
+    return git('rev-parse', '--short', 'HEAD') + (changed ? ' with changes' : '');
+  } catch {
+    return 'unknown';
+  }
+}
+
+function today(): string {
+  return new Date().toISOString().slice(0, 10);
+}
