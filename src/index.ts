@@ -1,5 +1,6 @@
 /** The library: the public names, nothing else. */
 export type { BurstSnapshot, BurstTransition } from './analysis/burst.js';
+export type { DestinationBurst } from './analysis/destination-bursts.js';
 export type { Forecast } from './analysis/forecast.js';
 export type { RateSnapshot, WindowedRate } from './analysis/rates.js';
 export type { TableSnapshot } from './analysis/table.js';

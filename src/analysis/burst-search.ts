@@ -50,7 +50,7 @@ const SLOW_BLOCK_SECONDS = 4;
  * A true ratio is measured with noise, and its first tick is only partly in it: a window must reach this part of it
  * (or half way from 1 to it, for ratios below 2) ...
  */
-const MEASURED_RATIO = 0.72;
+const MEASURED_RATIO = 0.7;
 /** ... and the longest window, in which the first tick does not matter, this part. */
 const MEASURED_RATIO_LONG = 0.85;
 /** Spans before the window that it is compared with besides, each less so many standard deviations. */
@@ -60,10 +60,10 @@ const RECENT_SIGMAS = 1.25;
 const GATE_PART = 0.9;
 const GATE_SECONDS = 60;
 /** phi is itself estimated: its excess over 1 is taken this many times, and up to so much more where clumps are under one a second. */
-const PHI_CAUTION = 1.15;
+const PHI_CAUTION = 1.1;
 const PHI_CAUTION_FEW = 0.15;
 /** Log likelihood ratio against the root of the ratio, nats. */
-const HALF_RATIO_MIN = 3.8;
+const HALF_RATIO_MIN = 3.5;
 
 /** Looks for bursts and learns what is usual. A tick is pushed, searched, and learned from if it was ordinary. */
 export class BurstSearch {

@@ -6,9 +6,9 @@
  *                                                                                     │ usual: 10 min at the new level
  * A burst whose turn it is (`recurrence.ts`) is expected; one that outgrows its kind is told as a start once more.
  *
- * `falseAlarmsPerYear` is ticks a year x the chance of the most surprising window x TESTS_PER_TICK, which makes up for the 32
- * windows of a tick. Calibrated on simulated years of steady traffic (`evaluation/bursts`), so that the stated number is not below
- * what is seen. Not found: steps below 3/4 of the ratio, rises that take over 20 s, a second step within a burst.
+ * `falseAlarmsPerYear` is ticks a year x the chance of the most surprising window. That a tick has 32 windows is made up for by
+ * PHI_CAUTION of the search, set so that simulated months of steady traffic (`evaluation/bursts`; Poisson to phi 5, from 10/s)
+ * show no more than is stated. Not found: steps below 0.7 of the ratio, rises that take over 20 s, a second step within a burst.
  * Sources: Ward et al., "Poisson-FOCuS" (JASA 2023): ratio-restricted windows; Lorden (1971): no method is much faster.
  */
 import { ActiveBurst, type BurstEndReason, END_SECONDS, type Outgrowth } from './active-burst.js';
@@ -17,7 +17,7 @@ import { type ExpectedBurst, Recurrence } from './recurrence.js';
 
 /** What counts as a burst. */
 export interface BurstSettings {
-  /** How many times the usual rate, > 1. Default 4; a measured 3/4 of it is enough, since a true 4 is measured with noise. */
+  /** How many times the usual rate, > 1. Default 4; a measured 0.7 of it is enough, since a true 4 is measured with noise. */
   readonly ratio: number;
   /** New entries per second below which nothing is a burst, > 0. Default 20. A second's worth must be in excess. */
   readonly minRatePerSecond: number;
@@ -99,11 +99,8 @@ const IDLE_LEARN_SECONDS = 30;
 const MIN_TICK_SECONDS = 0.1;
 /** Excess in a window, in seconds at the minimum rate. */
 const EXCESS_SECONDS = 1;
-/** Ticks a second, for the false-alarm bound; and what its windows count as. */
-const TICKS_PER_SECOND = 4;
-const TESTS_PER_TICK = 1;
-const YEAR_SECONDS = 365.25 * 86_400;
-const TESTS_PER_YEAR = YEAR_SECONDS * TICKS_PER_SECOND * TESTS_PER_TICK;
+/** Ticks in a year. */
+const TESTS_PER_YEAR = 365.25 * 86_400 * 4;
 /** A burst ends below this many times the baseline, or half way to what is a burst. */
 const END_RATIO = 1.5;
 const END_RATIO_PART = 0.75;
@@ -118,7 +115,7 @@ export class BurstDetector {
   readonly #floorPerSecond: number;
   readonly #search: BurstSearch;
   readonly #recurrence: Recurrence;
-  readonly #pastDurationsSeconds: number[] = [];
+  #pastDurationsSeconds: readonly number[] = [];
   #idleSeconds = 0;
   #pendingSeconds = 0;
   #pendingEvents = 0;
@@ -214,8 +211,7 @@ export class BurstDetector {
     // The level that has lasted becomes the baseline, as half a minute of it and in the slow average.
     if (reason === 'usual') this.#search.restart(active.ratePerSecond(NEAR_SECONDS));
     const end = describeEnd(active, reason);
-    this.#pastDurationsSeconds.push(end.durationSeconds);
-    if (this.#pastDurationsSeconds.length > PAST_BURSTS_MAX) this.#pastDurationsSeconds.shift();
+    this.#pastDurationsSeconds = [...this.#pastDurationsSeconds, end.durationSeconds].slice(-PAST_BURSTS_MAX);
     if (reason === 'over') this.#recurrence.observe(end);
     return end;
   }

@@ -23,7 +23,7 @@ describe('evaluateBursts', () => {
         "4x at 1000/s, phi 10": "0.310",
         "4x at 3/s, phi 1": "missed",
         "4x at 30/s, phi 3": "1.310",
-        "4x over 2 s at 100/s, phi 3": "3.013",
+        "4x over 2 s at 100/s, phi 3": "2.763",
       }
     `);
   });
