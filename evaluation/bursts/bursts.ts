@@ -24,7 +24,7 @@ import {
 import { createSteadyStream, createStream, type Stream, TICK_SECONDS } from './traffic.js';
 
 export interface BurstOptions {
-  /** Streams of 3.5 h per row, below 1 a part of one; ten times as many runs of steps and ramps. */
+  /** Streams of 3.5 h per row, below 1 a part of one; ten times as many runs of what must not alarm, fifty times of what must. */
   readonly seeds: number;
   /** Simulated months of each steady traffic. */
   readonly months: number;
@@ -130,7 +130,7 @@ export function evaluateBursts(options: BurstOptions): BurstScores {
   return {
     options,
     falseAlarms: QUIET_SCENARIOS.map((scenario) => scoreQuiet(scenario, options.seeds)),
-    delays: STEP_SCENARIOS.map((scenario) => scoreStep(scenario, Math.ceil(options.seeds * 10))),
+    delays: STEP_SCENARIOS.map((scenario) => scoreStep(scenario, Math.ceil(options.seeds * 50))),
     longRuns: LONG_RUNS.map((noise) => scoreLongRun(noise, options.months)),
     curve: scoreCurve(options.seeds),
   };

@@ -11,19 +11,19 @@ describe('evaluateBursts', () => {
     expect(Object.fromEntries(ours)).toMatchInlineSnapshot(`
       {
         "10x at 10/s, phi 1": "0.310",
-        "10x at 100/s, phi 3": "0.158",
-        "10x at 3/s, phi 1": "0.658",
-        "4x at 10/s, phi 1": "0.908",
-        "4x at 10/s, phi 3": "3.658",
-        "4x at 10/s, phi 3, at once": "3.013",
-        "4x at 100/s, phi 1": "0.310",
-        "4x at 100/s, phi 10": "0.560",
-        "4x at 100/s, phi 3": "0.263",
-        "4x at 100/s, phi 3, at once": "0.513",
-        "4x at 1000/s, phi 10": "0.310",
+        "10x at 100/s, phi 3": "0.227",
+        "10x at 3/s, phi 1": "0.977",
+        "4x at 10/s, phi 1": "1.043",
+        "4x at 10/s, phi 3": "3.299",
+        "4x at 10/s, phi 3, at once": "3.281",
+        "4x at 100/s, phi 1": "0.290",
+        "4x at 100/s, phi 10": "1.013",
+        "4x at 100/s, phi 3": "0.281",
+        "4x at 100/s, phi 3, at once": "0.427",
+        "4x at 1000/s, phi 10": "0.273",
         "4x at 3/s, phi 1": "missed",
-        "4x at 30/s, phi 3": "1.310",
-        "4x over 2 s at 100/s, phi 3": "2.763",
+        "4x at 30/s, phi 3": "0.701",
+        "4x over 2 s at 100/s, phi 3": "2.290",
       }
     `);
   });
