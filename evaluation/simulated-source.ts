@@ -15,6 +15,8 @@ export interface SimulatedSettings extends WorldSettings {
   readonly max: number;
   /** Part of the events that are lost at a time, 0..1. */
   readonly lostRatio?: (seconds: number) => number;
+  /** Whether the table is read at a whole second, which makes a forecast. Default always, as the live source does. */
+  readonly isTableRead?: (seconds: number) => boolean;
   /** How far the wall clock is off at a time. */
   readonly clockStepSeconds?: (seconds: number) => number;
 }
@@ -119,7 +121,8 @@ class Simulation {
     const isSecond = tick % Math.round(1 / WORLD_TICK_SECONDS) === 0;
     const { count, live } = this.#world;
     const loss: LossTotals = { ...this.#loss, malformed: 0, unknownLosses: 0 };
-    this.#observer.next({ type: 'tick', at: this.#at(), loss, ...(isSecond && { table: { count, max } }) });
+    const isRead = isSecond && (this.#settings.isTableRead?.(tick * WORLD_TICK_SECONDS) ?? true);
+    this.#observer.next({ type: 'tick', at: this.#at(), loss, ...(isRead && { table: { count, max } }) });
     if (!isSecond) return;
     this.#onSecond?.(tick * WORLD_TICK_SECONDS, {
       ...{ count, live, newEvents: this.#newEvents, destroyEvents: this.#destroyEvents },
