@@ -24,8 +24,8 @@ const POOL_EXPOSURE = 20;
 const MEMORY_FLOWS = 3000;
 const MEMORY_SECONDS_MIN = 180;
 const MEMORY_SECONDS_MAX = 7200;
-/** Collections are compared with what was expected over about this long. */
-const RATIO_MEMORY_SECONDS = 60;
+/** Kept of the comparison with what was expected, from sweep to sweep. */
+const RATIO_KEPT = 0.4;
 const RATIO_PRIOR = 10;
 /** A ratio of hazards counts when it is this many standard deviations and this factor away from 1. */
 const RATIO_SIGMAS = 4;
@@ -68,8 +68,10 @@ export class Hazards {
   /** Part of those born that has expired and is still there, by age. */
   readonly #expired = new Float64Array(AGE_BINS);
   #expiredEntries = 0;
-  #expectedCollections = 0;
-  #collections = 0;
+  /** Entries by their present age that were there after the last sweep, or came since. */
+  readonly #sinceSweep = new Float64Array(AGES_SECONDS);
+  #expectedGone = 0;
+  #gone = 0;
 
   /** Counts an entry of this age, 0.. s, that was collected. */
   collect(ageSeconds: number): void {
@@ -132,7 +134,7 @@ export class Hazards {
 
   /** Something was collected in this second, or has been learned before. */
   get isActive(): boolean {
-    return this.#leavingTotal > 0 || this.#expiredEntries > 0 || this.#collections > 1;
+    return this.#leavingTotal > 0 || this.#expiredEntries > 0;
   }
 
   /** Tells the ages of what was collected in the second that is being filled. */
@@ -150,15 +152,13 @@ export class Hazards {
     return this.#knownExposure[bin] ?? 0;
   }
 
-  /** How the collections of the last minute compare with what the hazards say; 1 unless it is significant. */
+  /** How many have gone lately over how many the hazards say; 1 unless that is significant. */
   get hazardRatio(): number {
-    const expected = this.#expectedCollections;
-    const collected = this.#collections;
-    const ratio = (collected + RATIO_PRIOR) / (expected + RATIO_PRIOR);
+    const expected = this.#expectedGone;
+    const gone = this.#gone;
+    const ratio = (gone + RATIO_PRIOR) / (expected + RATIO_PRIOR);
     if (ratio < RATIO_FACTOR && ratio > 1 / RATIO_FACTOR) return 1;
-    return Math.abs(collected - expected) > RATIO_SIGMAS * Math.sqrt(2 * Math.max(expected, collected) + RATIO_PRIOR)
-      ? ratio
-      : 1;
+    return Math.abs(gone - expected) > RATIO_SIGMAS * Math.sqrt(2 * Math.max(expected, gone) + RATIO_PRIOR) ? ratio : 1;
   }
 
   /** Forgets everything. */
@@ -167,15 +167,31 @@ export class Hazards {
     for (const column of [...columns, this.#leaving, this.#expired]) column.fill(0);
     this.#leavingTotal = 0;
     this.#expiredEntries = 0;
-    this.#expectedCollections = 0;
-    this.#collections = 0;
+    this.#sinceSweep.fill(0);
+    this.#expectedGone = 0;
+    this.#gone = 0;
   }
 
-  #compare({ lookupHazard, isSwept }: SecondOfCollection): void {
-    const kept = Math.exp(-1 / RATIO_MEMORY_SECONDS);
-    const met = isSwept ? 1 : -Math.expm1(-lookupHazard);
-    this.#expectedCollections = this.#expectedCollections * kept + this.#expiredEntries * met;
-    this.#collections = this.#collections * kept + this.#leavingTotal;
+  /** At a sweep: how many of those there at the last one have gone, against what the hazards say. */
+  #compare({ aliveByAge, windowSeconds, isSwept }: SecondOfCollection): void {
+    const since = this.#sinceSweep;
+    since[0] = (aliveByAge[0] ?? 0) + (this.#leaving[0] ?? 0);
+    if (isSwept) {
+      let expected = 0;
+      let gone = 0;
+      for (let bin = 0; bin < AGES_SECONDS; bin++) {
+        const entries = since[bin] ?? 0;
+        if (entries === 0) continue;
+        const before = this.#survival[Math.max(0, bin - windowSeconds + 1)] ?? 0;
+        expected += before > 0 ? entries * (1 - (this.#survival[bin + 1] ?? 0) / before) : 0;
+        gone += Math.max(0, entries - (aliveByAge[bin] ?? 0));
+        since[bin] = aliveByAge[bin] ?? 0;
+      }
+      this.#expectedGone = this.#expectedGone * RATIO_KEPT + expected;
+      this.#gone = this.#gone * RATIO_KEPT + gone;
+    }
+    since.copyWithin(1, 0, AGES_SECONDS - 1);
+    since[0] = 0;
   }
 
   /** The E step: when those collected now had expired, and how long they were exposed since the last sweep. */

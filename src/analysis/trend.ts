@@ -50,8 +50,8 @@ const SLOPE_NOISE = 9;
 /** Growth over less than this is not told from a step. */
 const GROWTH_SECONDS_MIN = 20;
 const EXPONENTIAL_SECONDS_MIN = 45;
-/** What the place of a step costs against growth, in chi-square: nothing, as to take a step for growth costs more. */
-const STEP_PENALTY = 0;
+/** Growth and a step are told apart by this much of chi-square. */
+const STEP_DIFFERENCE = 2;
 /** What doubles within three seconds is a step. */
 const GROWTH_MAX = 0.25;
 /** Arrivals in a bin below which its variance is not taken as smaller. */
@@ -60,6 +60,8 @@ const VARIANCE_MIN = 0.5;
 interface Fit {
   readonly trend: Trend;
   readonly isGood: boolean;
+  /** Its growth is no step. */
+  readonly isSure?: boolean;
   /** Pearson's chi-square over dispersion. */
   readonly misfit: number;
 }
@@ -81,6 +83,7 @@ export function fitTrend(windows: Iterable<BinnedCounts>, dispersion: number): T
       continue;
     }
     misfits = 0;
+    if (fit.isSure === false) continue;
     chosen = fit.trend;
     low = Math.max(low, ratePerSecond - MISFIT_SIGMAS * nowError);
     high = Math.min(high, ratePerSecond + MISFIT_SIGMAS * nowError);
@@ -90,9 +93,10 @@ export function fitTrend(windows: Iterable<BinnedCounts>, dispersion: number): T
 
 function fitWindow(window: BinnedCounts, dispersion: number): Fit {
   const fit = fitCourse(window, dispersion);
-  // What one step explains as well is a step: this window reaches back beyond it.
   if (!fit.isGood || fit.trend.slope === 0) return fit;
-  return { ...fit, isGood: fit.misfit <= misfitOfStep(window, dispersion) + STEP_PENALTY };
+  // What one step explains better is a step, and this window reaches back beyond it; what both explain tells nothing.
+  const advantage = misfitOfStep(window, dispersion) - fit.misfit;
+  return { ...fit, isGood: advantage > -STEP_DIFFERENCE, isSure: advantage > STEP_DIFFERENCE };
 }
 
 function fitCourse(window: BinnedCounts, dispersion: number): Fit {
