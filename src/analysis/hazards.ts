@@ -18,8 +18,9 @@ export const AGES_SECONDS = 512;
 export const AGE_BINS: number = AGES_SECONDS + 1;
 /** Exposure below which an age is not known, flows. */
 const EXPOSURE_MIN = 20;
-/** Exposure that the hazard of the pooled protocol is worth. */
+/** Flows of the pooled protocol that are taken as seen, from birth; where hardly one of them is left it still decides alone. */
 const POOL_EXPOSURE = 20;
+const PRIOR_EXPOSURE_MIN = 0.01;
 /** New flows whose lifetimes are remembered, and the bounds of how long that may take. */
 const MEMORY_FLOWS = 3000;
 const MEMORY_SECONDS_MIN = 180;
@@ -34,6 +35,7 @@ const RATIO_FACTOR = 1.5;
 const SURVIVORS_MIN = 0.05;
 /** Ages are whole seconds, and a sweep falls within one. */
 const SLACK_SECONDS = 1;
+const SAME_SECOND = 0.5;
 /** Likelihood of any age within the window, so that no death is impossible. */
 const ANY_AGE = 1e-6;
 
@@ -96,6 +98,7 @@ export class Hazards {
   relearn(prior: PriorHazards): void {
     this.#survival[0] = 1;
     let survivors = 1;
+    let priorExposure = POOL_EXPOSURE;
     for (let bin = 0; bin < AGE_BINS; bin++) {
       // What is only likely counts where nothing is known for sure: it is as biased as what it is made from.
       const isUnknown = (this.#exposure[bin] ?? 0) < EXPOSURE_MIN && survivors > SURVIVORS_MIN;
@@ -104,7 +107,9 @@ export class Hazards {
       const deaths = (this.#deaths[bin] ?? 0) + (isUnknown ? (this.#openDeaths[bin] ?? 0) : 0);
       this.#knownDeaths[bin] = deaths;
       this.#knownExposure[bin] = exposure;
-      const hazard = Math.min(1, (deaths + POOL_EXPOSURE * prior(bin)) / (exposure + POOL_EXPOSURE));
+      const priorHazard = prior(bin);
+      const hazard = Math.min(1, (deaths + priorExposure * priorHazard) / (exposure + priorExposure));
+      priorExposure = Math.max(PRIOR_EXPOSURE_MIN, priorExposure * (1 - priorHazard));
       this.#hazards[bin] = hazard;
       survivors *= 1 - hazard;
       this.#survival[bin + 1] = survivors;
@@ -203,10 +208,13 @@ export class Hazards {
       if (leaving === 0) continue;
       const first = Math.max(0, age - windowSeconds - SLACK_SECONDS);
       let sum = 0;
-      for (let at = age, weight = 1; at >= first; at--, weight *= decay) sum += weight * this.#density(at);
+      // Of those that expired in this very second half had not when the collector came by.
+      for (let at = age, weight = 1; at >= first; at--, weight *= decay) {
+        sum += (at === age ? SAME_SECOND : 1) * weight * this.#density(at);
+      }
       let later = 0;
       for (let at = age, weight = leaving / sum; at >= first; at--, weight *= decay) {
-        const part = weight * this.#density(at);
+        const part = (at === age ? SAME_SECOND : 1) * weight * this.#density(at);
         this.#openDeaths[at] = (this.#openDeaths[at] ?? 0) + part;
         later += part;
         // Before the last sweep it counted among those that outlasted it.

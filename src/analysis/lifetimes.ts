@@ -93,6 +93,8 @@ export class Lifetimes {
   #atSeconds = 0;
   /** Of the second that is being filled. */
   #isSwept = false;
+  /** A sweep that was on in the last tick may go on: the second of its end counts. */
+  #isSweeping = false;
   #destroyEvents = 0;
   #lostDestroyEvents = 0;
   /** Of the tick that is being filled. */
@@ -164,7 +166,8 @@ export class Lifetimes {
       newEvents: newEvents ?? 0,
       expiredDestroyEvents: this.#expiredDestroyEvents + lostDestroyEvents,
     });
-    if (this.#collector.justSwept) this.#isSwept = true;
+    this.#isSweeping = this.#collector.justSwept;
+    if (this.#isSweeping) this.#isSwept = true;
     this.#lostDestroyEvents += lostDestroyEvents;
     this.#expiredDestroyEvents = 0;
   }
@@ -207,7 +210,7 @@ export class Lifetimes {
       for (let bin = 0; bin < AGE_BINS; bin++) {
         const entries = (ages[bin] ?? 0) * this.#standsFor(bin);
         tracked += entries;
-        expired += entries * (1 - (hazards?.liveRatio(bin) ?? 1));
+        expired += entries * (1 - this.#liveRatio(hazards, bin));
       }
     }
     const initial = Math.min(blind, Math.max(0, count - tracked));
@@ -229,11 +232,16 @@ export class Lifetimes {
     let expired = 0;
     for (let bin = 0; bin < AGE_BINS; bin++) {
       const entries = (ages[bin] ?? 0) * this.#standsFor(bin);
-      const live = entries * hazards.liveRatio(bin);
+      const live = entries * this.#liveRatio(hazards, bin);
       liveByAge[bin] = live;
       expired += entries - live;
     }
     return { ...described, ...hazards.describe(), index, liveByAge, expired, trend, hazardRatio: hazards.hazardRatio };
+  }
+
+  /** What is left right after a sweep is live, although the second is not closed yet. */
+  #liveRatio(hazards: Hazards | undefined, bin: number): number {
+    return this.#isSwept ? 1 : (hazards?.liveRatio(bin) ?? 1);
   }
 
   /** Flows that a followed one of this age stands for. */
@@ -290,6 +298,7 @@ export class Lifetimes {
       newPerSecond += this.#arrivals.ratePerSecond(index, LOOKUP_RATE_SECONDS);
     }
     if (this.#second % POOL_SECONDS === 0) this.#pools.relearn(this.#members());
+    const isSwept = this.#isSwept && !this.#isSweeping;
     const lost = this.#destroyEvents > 0 ? this.#lostDestroyEvents / this.#destroyEvents : 0;
     for (let index = 0; index < CLASS_COUNT; index++) {
       const hazards = this.#hazards[index] as Hazards;
@@ -300,14 +309,14 @@ export class Lifetimes {
       if (!hazards.isActive && this.#total(index) <= 0) continue;
       hazards.relearn(this.#pools.prior(protocol));
       hazards.close({
-        ...{ aliveByAge: this.#agesOf(index), windowSeconds: this.#windowSeconds, isSwept: this.#isSwept },
+        ...{ aliveByAge: this.#agesOf(index), windowSeconds: this.#windowSeconds, isSwept },
         newPerSecond: this.#arrivals.ratePerSecond(index, 60),
         lookupHazard: hazardPerNewFlow * newPerSecond,
       });
     }
     this.#age();
-    this.#windowSeconds = this.#isSwept ? 1 : this.#windowSeconds + 1;
-    this.#isSwept = false;
+    this.#windowSeconds = isSwept ? 1 : this.#windowSeconds + 1;
+    if (isSwept) this.#isSwept = false;
     this.#destroyEvents = 0;
     this.#lostDestroyEvents = 0;
     this.#second += 1;
