@@ -8,10 +8,10 @@
  * inputs cannot carry one.
  */
 import type { BurstSnapshot } from './burst.js';
+import { FirstPassage } from './first-passage.js';
 import type { LifetimesView } from './lifetimes.js';
-import { normalCdf } from './normal.js';
 import { burstLastsRatio } from './persistence.js';
-import { type Path, project } from './projection.js';
+import { project } from './projection.js';
 import { learnedRatioOf, type World } from './survival.js';
 import type { TableSnapshot } from './table.js';
 
@@ -77,12 +77,6 @@ const DRAIN_RATIO = 0.9;
 /** Part of a bucket pair's evictable entries below which early drop finds none (Poisson, probability one half). */
 const EVICTION_MEAN = Math.LN2 / 16;
 
-/** A path and the probability that the count has reached max by each of its horizons. */
-interface Passage extends Path {
-  readonly weight: number;
-  readonly reached: Float64Array;
-}
-
 /** Tells whether the table fills, settles or drains on its present course. Pure. */
 export function forecast(input: ForecastInput): Forecast {
   const { count, max, blind } = input.table;
@@ -95,19 +89,16 @@ export function forecast(input: ForecastInput): Forecast {
     return { verdict: 'unknown', reason: 'learning' };
   }
   const learnedRatio = learnedRatioIn(lifetimes);
-  const passages = WORLDS.map(([world, weight]): Passage => {
-    const path = project({ count, blind, lifetimes, uptimeSeconds }, world);
-    return { ...path, weight, reached: firstPassage(path, max) };
-  });
-  const horizons = passages[0]?.horizons ?? [];
-  const mixed = horizons.map((_, i) =>
-    passages.reduce((sum, { weight, reached }) => sum + weight * (reached[i] ?? 0), 0),
-  );
-  const onCourse = Math.min(1, mixed.at(-1) ?? 0);
-  const known = { probabilityFull10m: lasting(horizons, mixed, input.burst, input.burstAgeSeconds), learnedRatio };
-  const mean = passages[0]?.mean ?? new Float64Array();
-  if (onCourse >= 0.5)
-    return { verdict: 'fills', ...timesToFull(input, horizons, mixed, max), ...plateau(mean, max), ...known };
+  const paths = WORLDS.map(([world, weight]) => ({
+    ...project({ count, blind, lifetimes, uptimeSeconds }, world),
+    weight,
+  }));
+  const passage = new FirstPassage(paths, max);
+  const known = { probabilityFull10m: lasting(passage, input.burst, input.burstAgeSeconds), learnedRatio };
+  const mean = paths[0]?.mean ?? new Float64Array();
+  if ((passage.reached.at(-1) ?? 0) >= 0.5) {
+    return { verdict: 'fills', ...timesToFull(input, passage, max), ...plateau(mean, max), ...known };
+  }
   const later = mean.at(-1) ?? count;
   const { plateauCount } = plateau(mean, max);
   // What rises first is no table that drains, wherever it ends.
@@ -118,16 +109,11 @@ export function forecast(input: ForecastInput): Forecast {
 }
 
 /** Probability of a full table within the horizon when a burst that is on may end before. */
-function lasting(
-  horizons: readonly number[],
-  reached: readonly number[],
-  burst: BurstSnapshot,
-  ageSeconds: number | undefined,
-): number {
-  if (burst.active === undefined || ageSeconds === undefined) return Math.min(1, reached.at(-1) ?? 0);
+function lasting({ horizons, reached }: FirstPassage, burst: BurstSnapshot, ageSeconds: number | undefined): number {
+  if (burst.active === undefined || ageSeconds === undefined) return reached.at(-1) ?? 0;
   let sum = 0;
   for (let i = 1; i < horizons.length; i++) {
-    const passing = Math.max(0, (reached[i] ?? 0) - (reached[i - 1] ?? 0));
+    const passing = (reached[i] ?? 0) - (reached[i - 1] ?? 0);
     if (passing > 0) sum += passing * burstLastsRatio(burst, ageSeconds, horizons[i] ?? 0);
   }
   return Math.min(1, sum);
@@ -153,10 +139,10 @@ function plateau(
   return { plateauCount, plateauRatio: plateauCount / max };
 }
 
-function timesToFull(input: ForecastInput, horizons: readonly number[], passage: readonly number[], max: number) {
-  const low = quantile(horizons, passage, 0.05);
-  const middle = quantile(horizons, passage, 0.5);
-  const high = quantile(horizons, passage, Math.max(0.5, 0.95 * (passage.at(-1) ?? 1)));
+function timesToFull(input: ForecastInput, passage: FirstPassage, max: number) {
+  const low = passage.quantile(0.05);
+  const middle = passage.quantile(0.5);
+  const high = passage.quantile(Math.max(0.5, 0.95 * (passage.reached.at(-1) ?? 1)));
   const drop = middle === undefined ? undefined : secondsToDrop(input, middle, max);
   return {
     ...(middle === undefined ? {} : { secondsToFull: middle }),
@@ -164,17 +150,6 @@ function timesToFull(input: ForecastInput, horizons: readonly number[], passage:
     ...(high === undefined ? {} : { secondsToFullHigh: high }),
     ...(drop === undefined ? {} : { secondsToDrop: drop }),
   };
-}
-
-/** When a rising probability passes `level`, linear between horizons. */
-function quantile(horizons: readonly number[], passage: readonly number[], level: number): number | undefined {
-  const index = passage.findIndex((probability) => probability >= level);
-  if (index < 0) return undefined;
-  const before = passage[index - 1];
-  if (index === 0 || before === undefined) return 0;
-  const from = horizons[index - 1] ?? 0;
-  const to = horizons[index] ?? 0;
-  return from + ((to - from) * (level - before)) / ((passage[index] ?? 1) - before);
 }
 
 /** A full table gives an unassured entry for each new one until too few are left to be found in the buckets searched. */
@@ -199,14 +174,4 @@ function learnedRatioIn({ classes }: LifetimesView): number {
     weight += rate;
   }
   return weight > 0 ? sum / weight : 0;
-}
-
-/** Probability that the count has reached max by each horizon; never falls. */
-function firstPassage({ mean, variance }: Path, max: number): Float64Array {
-  let most = 0;
-  return mean.map((value, i) => {
-    if (i === 0) return 0;
-    most = Math.max(most, normalCdf((value - max) / Math.sqrt(variance[i] ?? 1)));
-    return most;
-  });
 }
