@@ -3,7 +3,7 @@
  *
  * A sweep comes every G <= 60 s and collects all; between two, an entry that has expired is met by a lookup with the hazard
  * h = 2 L / buckets, L being lookups of distinct flows. How many lookups there are for each new flow is not told, so it is
- * learned: with y = h G, the part of a cycle's collections that its sweep brings is (1 - e^-y) / y.
+ * learned: just before a sweep lookups collect h Z a second, and the sweep then shows how many entries, Z, had been left to them.
  *
  *   DESTROY rate  __.__|^|__.__|^|__      a tick with many times the usual rate is a sweep; when none can be seen, lookups do it all
  *
@@ -49,9 +49,11 @@ const LATE_SECONDS = 4;
 /** Ticks whose rates the median is taken of, and how many it needs. */
 const RATE_RING = 128;
 const RATES_MIN = 24;
+/** Rates before a sweep are averages over about this long, seconds. */
+const RATE_SECONDS = 8;
 /** Kept of the cycles before when one ends. */
 const CYCLE_KEPT = 0.75;
-/** Collections that the first guess of the hazard is worth. */
+/** Collections that the hazard believed so far is worth. */
 const PRIOR_COLLECTIONS = 40;
 /** Within a cycle, collections are compared with what was expected over about this long, seconds. */
 const MET_MEMORY_SECONDS = 60;
@@ -77,13 +79,13 @@ export class Collector {
   #isForced = true;
   #sweepSeconds = 0;
   #sweepEvents = 0;
-  #cycleEvents = 0;
-  #cycleNew = 0;
   #cycleSeconds = 0;
-  // Sums over the cycles that are over.
+  /** Before the sweep that is on, per second. */
+  #collectedPerSecond = 0;
+  #newPerSecond = 0;
+  // Sums over the cycles that are over: collections by lookups, and what they are in proportion to.
   #collected = 0;
-  #swept = 0;
-  #newFlows = 0;
+  #exposure = 0;
   #cycles = 0;
   #hazardPerNewFlow: number;
   /** Collections between sweeps, and what `#hazardPerNewFlow` alone would have brought. */
@@ -107,8 +109,6 @@ export class Collector {
     this.#justSwept = false;
     this.#sinceSweepSeconds += seconds;
     this.#sinceSeenSeconds += seconds;
-    this.#cycleEvents += tick.expiredDestroyEvents;
-    this.#cycleNew += tick.newEvents;
     this.#cycleSeconds += seconds;
     if (tick.reapedNow === true) return this.#observeReap();
     if (seconds <= 0) return;
@@ -116,6 +116,7 @@ export class Collector {
     const mayBegin =
       this.#sweepSeconds > 0 || this.#sinceSweepSeconds - seconds >= INTERVAL_MIN_SECONDS || !this.#isPhaseKnown;
     this.#compare(seconds, tick.expiredDestroyEvents, tick.expectedByLookups ?? 0, standsOut && mayBegin);
+    if (!standsOut) this.#average(seconds, tick);
     if (standsOut && mayBegin) this.#observeSweeping(seconds, tick.expiredDestroyEvents);
     else if (this.#sweepSeconds > 0) this.#finishSweep();
     else if (this.#sinceSweepSeconds > this.#intervalSeconds + LATE_SECONDS) this.#assumeSweep();
@@ -150,11 +151,17 @@ export class Collector {
     return (this.#met + PRIOR_COLLECTIONS) / (this.#expectedMet + PRIOR_COLLECTIONS);
   }
 
+  #average(seconds: number, { expiredDestroyEvents, newEvents }: CollectorTick): void {
+    const weight = -Math.expm1(-seconds / RATE_SECONDS);
+    this.#collectedPerSecond += (expiredDestroyEvents / seconds - this.#collectedPerSecond) * weight;
+    this.#newPerSecond += (newEvents / seconds - this.#newPerSecond) * weight;
+  }
+
   #observeReap(): void {
     this.#sinceSweepSeconds = 0;
     this.#justSwept = true;
     this.#isForced = true;
-    this.#restartCycle();
+    this.#cycleSeconds = 0;
   }
 
   /** Taken for a sweep at once; when it does not end it was none. */
@@ -178,14 +185,15 @@ export class Collector {
     if (!this.#isForced && intervalSeconds <= SWEEP_SECONDS + LATE_SECONDS) {
       this.#intervalSeconds = Math.max(INTERVAL_MIN_SECONDS, intervalSeconds);
       // The first cycle began at an unknown moment, one after a dump is short.
-      this.#learn(this.#sweepEvents);
+      // Lookups went on beside it.
+      this.#learn(Math.max(0, this.#sweepEvents - this.#collectedPerSecond * this.#sweepSeconds), intervalSeconds);
     }
     this.#sinceSeenSeconds = this.#sweepSeconds;
     this.#isPhaseKnown = true;
     this.#isForced = false;
     this.#sweepSeconds = 0;
     this.#sweepEvents = 0;
-    this.#restartCycle();
+    this.#cycleSeconds = 0;
   }
 
   /** The kernel always sweeps; one that was not seen brought little. Long without one, it is the lookups that do it all. */
@@ -194,27 +202,22 @@ export class Collector {
     this.#justSwept = true;
     if (this.#cycleSeconds <= SWEEP_SECONDS + LATE_SECONDS) return;
     this.#intervalSeconds = SWEEP_SECONDS;
-    this.#learn((UNSEEN_SECONDS * this.#cycleEvents) / this.#cycleSeconds);
+    this.#learn(UNSEEN_SECONDS * this.#collectedPerSecond, this.#cycleSeconds);
     this.#isForced = false;
-    this.#restartCycle();
-  }
-
-  #restartCycle(): void {
-    this.#cycleEvents = 0;
-    this.#cycleNew = 0;
     this.#cycleSeconds = 0;
   }
 
-  #learn(sweptEvents: number): void {
-    if (this.#cycleEvents <= 0 || this.#cycleNew <= 0) return;
-    this.#collected = this.#collected * CYCLE_KEPT + this.#cycleEvents;
-    this.#swept = this.#swept * CYCLE_KEPT + Math.min(sweptEvents, this.#cycleEvents);
-    this.#newFlows = this.#newFlows * CYCLE_KEPT + this.#cycleNew;
-    this.#cycles = this.#cycles * CYCLE_KEPT + 1;
-    const newPerCycle = this.#newFlows / this.#cycles;
-    const prior = sweptRatio(this.#hazardPerNewFlow * newPerCycle);
-    const ratio = (this.#swept + PRIOR_COLLECTIONS * prior) / (this.#collected + PRIOR_COLLECTIONS);
-    this.#hazardPerNewFlow = cycleHazard(ratio) / newPerCycle;
+  #learn(sweptEvents: number, cycleSeconds: number): void {
+    if (this.#newPerSecond <= 0) return;
+    // The rates are of some seconds before the sweep, when a little less was there.
+    const y = this.#hazardPerNewFlow * this.#newPerSecond * cycleSeconds;
+    const lag = Math.min(1, RATE_SECONDS / cycleSeconds) * (y < 1e-6 ? 1 : y / Math.expm1(y));
+    const exposure = sweptEvents * (1 - lag) * this.#newPerSecond * RATE_SECONDS;
+    const prior = PRIOR_COLLECTIONS / this.#hazardPerNewFlow;
+    this.#collected = this.#collected * CYCLE_KEPT + this.#collectedPerSecond * RATE_SECONDS;
+    this.#exposure = this.#exposure * CYCLE_KEPT + exposure;
+    this.#cycles += 1;
+    this.#hazardPerNewFlow = (this.#collected + PRIOR_COLLECTIONS) / (this.#exposure + prior);
   }
 
   #standsOut(seconds: number, events: number, expected: number): boolean {
@@ -233,21 +236,4 @@ export class Collector {
     }
     return isHigh;
   }
-}
-
-/** Part of a cycle's collections that its sweep brings, for y = h G. */
-function sweptRatio(y: number): number {
-  return y < 1e-6 ? 1 : -Math.expm1(-y) / y;
-}
-
-/** The y of that part, by Newton's method; 0..500. */
-function cycleHazard(ratio: number): number {
-  if (ratio >= 0.9999) return 0;
-  let y = ratio > 0.5 ? 2 * (1 - ratio) : 1 / Math.max(ratio, 0.002);
-  for (let i = 0; i < 20; i++) {
-    const error = sweptRatio(y) - ratio;
-    const slope = (Math.exp(-y) - sweptRatio(y)) / y;
-    y = Math.min(500, Math.max(1e-6, y - error / slope));
-  }
-  return y;
 }

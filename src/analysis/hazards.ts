@@ -266,7 +266,7 @@ export class Hazards {
   /** The expired ones become a second older, and fewer; those of the oldest bin stay in it. */
   #ageExpired({ aliveByAge, lookupHazard, isSwept }: SecondOfCollection): void {
     const stays = isSwept ? 0 : Math.exp(-lookupHazard);
-    const isLeft = isSwept ? 0 : Math.max(0, 1 - lookupHazard / 2);
+    const isLeft = isSwept ? 0 : lookupHazard > 1e-6 ? -Math.expm1(-lookupHazard) / lookupHazard : 1;
     this.#expiredEntries = 0;
     for (let bin = AGES_SECONDS; bin >= 0; bin--) {
       const from = bin === AGES_SECONDS ? bin : bin - 1;

@@ -14,7 +14,7 @@ const EXPOSURE_MIN = 20;
 /** A flow ends a little after its last packet: seconds after a timeout in which those that end in it do. */
 const ENDING_SECONDS = 4;
 /** Part a second of what reaches a timeout that ends in it: most do in the usual one, some in the others. */
-const USUAL_HAZARD = 0.9;
+const USUAL_HAZARD = 0.97;
 const OTHER_HAZARD = 0.02;
 /** Nothing is impossible at any age. */
 const BASE_HAZARD = 1e-4;
