@@ -220,6 +220,7 @@ function addArrivals(
     ...[HORIZON_SECONDS, Math.round(EXPONENTIAL_PERSISTENCE * windowSeconds)],
     growth > 0 ? Math.max(1, Math.floor(Math.log(GROWTH_FACTOR_MAX) / growth)) : HORIZON_SECONDS,
   );
+  const growthError = rate > 0 ? slopeError / rate : 0;
   const sums = curveSums(curve);
   const at = (column: Float64Array, second: number) => (second > 0 ? (column[second] ?? 0) : 0);
   const lastFactor = Math.exp(growth * growthLimit);
@@ -247,6 +248,7 @@ function addArrivals(
       (rateError * even) ** 2 +
       (slopeError * (rising + (windowSeconds / 2) * even) * (slope === 0 ? 0 : 1)) ** 2 +
       exponentialWeight * (1 - exponentialWeight) * difference ** 2 +
+      (exponentialWeight * growthError * Math.min(horizon, growthLimit) * exponential) ** 2 +
       (SURVIVAL_ERROR_RATIO * (linearCame - mean)) ** 2;
   }
 }

@@ -43,8 +43,9 @@ export const TREND_BINS = 12;
 
 /** A misfit this many standard deviations large is none by chance. */
 const MISFIT_SIGMAS = 3;
-/** One window may fail by chance; after a change all longer ones do. */
-const MISFITS = 2;
+const HOPELESS_SIGMAS = 6;
+/** Windows in a row that fail: one or two may by chance, after a change all longer ones do. A hopeless one counts twice. */
+const MISFITS = 3;
 /** A slope of so many standard errors squared is drawn to nothing. */
 const SLOPE_NOISE = 9;
 /** Growth over less than this is not told from a step. */
@@ -60,6 +61,8 @@ const VARIANCE_MIN = 0.5;
 interface Fit {
   readonly trend: Trend;
   readonly isGood: boolean;
+  /** Far beyond chance. */
+  readonly isHopeless?: boolean;
   /** Its growth is no step. */
   readonly isSure?: boolean;
   /** Pearson's chi-square over dispersion. */
@@ -78,8 +81,8 @@ export function fitTrend(windows: Iterable<BinnedCounts>, dispersion: number): T
     const nowError = Math.hypot(rateError, (slopeError * windowSeconds) / 2);
     const agrees = ratePerSecond >= low && ratePerSecond <= high;
     if (chosen !== undefined && !(fit.isGood && agrees)) {
-      misfits += 1;
-      if (misfits === MISFITS) break;
+      misfits += fit.isHopeless === true ? 2 : 1;
+      if (misfits >= MISFITS) break;
       continue;
     }
     misfits = 0;
@@ -111,6 +114,7 @@ function fitCourse(window: BinnedCounts, dispersion: number): Fit {
   const mixed = (a: number, b: number) => a + (b - a) * exponentialWeight;
   return {
     isGood: best.isGood,
+    isHopeless: best.isHopeless ?? false,
     misfit: best.misfit,
     trend: {
       ...trend,
@@ -145,7 +149,7 @@ function fitLine({ counts, binSeconds }: BinnedCounts, dispersion: number): Fit 
   const misfit = misfitOf(counts, binSeconds, dispersion, (x) => mean + measured * (x - windowSeconds / 2));
   return {
     misfit,
-    isGood: isPlausible(misfit, bins - 2),
+    ...judge(misfit, bins - 2),
     trend: {
       ratePerSecond: Math.max(0, mean + (slope * windowSeconds) / 2),
       ...{ slope, growth: 0, exponentialWeight: 0, windowSeconds, rateError, slopeError },
@@ -199,7 +203,7 @@ function fitGrowth({ counts, binSeconds }: BinnedCounts, dispersion: number, lin
     Math.exp(Math.min(40, level + growth * (x - windowSeconds / 2))),
   );
   const ratePerSecond = Math.exp(Math.min(40, level + (growth * windowSeconds) / 2));
-  return { misfit, isGood: isPlausible(misfit, counts.length - 2), trend: { ...line, ratePerSecond, growth } };
+  return { misfit, ...judge(misfit, counts.length - 2), trend: { ...line, ratePerSecond, growth } };
 }
 
 /** `rateAt` takes seconds since the beginning of the window. */
@@ -219,8 +223,9 @@ function misfitOf(
 }
 
 /** Chi-square by the cube root of Wilson and Hilferty (1931). */
-function isPlausible(chiSquare: number, degrees: number): boolean {
-  if (degrees < 1) return true;
+function judge(chiSquare: number, degrees: number): { readonly isGood: boolean; readonly isHopeless: boolean } {
+  if (degrees < 1) return { isGood: true, isHopeless: false };
   const spread = 2 / (9 * degrees);
-  return (Math.cbrt(chiSquare / degrees) - (1 - spread)) / Math.sqrt(spread) < MISFIT_SIGMAS;
+  const sigmas = (Math.cbrt(chiSquare / degrees) - (1 - spread)) / Math.sqrt(spread);
+  return { isGood: sigmas < MISFIT_SIGMAS, isHopeless: sigmas > HOPELESS_SIGMAS };
 }
