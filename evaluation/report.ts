@@ -62,7 +62,7 @@ export function formatForecast(scores: Scores, run: string): string {
     formatCoverage(scores),
     '### Scenarios that never fill',
     [
-      'Runs with a warning, and the share of the time since the onset (t) that it was on. Before the event there is a reason to warn',
+      'Runs with a warning, and the share of the time of the run (t) that it was on. Before the event there is a reason to warn',
       'in mixed_spike_and_leak alone, whose leak has begun.',
     ].join('\n'),
     formatNever(scores),

@@ -84,7 +84,7 @@ export function scoreRun(run: Run, oracle?: ReadonlyMap<number, number>): RunSco
     kind: run.kind,
     seed: run.seed,
     ...(run.fullSecond !== undefined && { fillSeconds: run.fullSecond - run.onsetSecond }),
-    scoredSeconds: Math.max(0, run.seconds - run.onsetSecond),
+    scoredSeconds: run.seconds,
     methods: Object.fromEntries(methods),
     coverage: coverageOf(run),
   };

@@ -28,7 +28,7 @@ export interface MethodFigures {
   readonly missed: number;
   readonly warnedRuns: number;
   readonly criticalRuns: number;
-  /** Share of the time since the onset. */
+  /** Share of the time of the run, which begins before the onset. */
   readonly warnedRatio: number;
   readonly criticalRatio: number;
   /** Runs with a warning before anything was wrong. */

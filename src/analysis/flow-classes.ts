@@ -5,7 +5,7 @@
  * fixed. A port is given a free class as soon as it has shown some traffic; when none is free, once a minute the idlest class goes
  * to a port with twice its traffic. What the old owner had joins the rest.
  *
- *   index 0..15 own ports | 16 tcp | 17 udp | 18 icmp | 19 other
+ *   index 0..27 own ports | 28 tcp | 29 udp | 30 icmp | 31 other
  */
 import type { EventColumns } from '../model/batch.js';
 import { CLASSES_MAX } from '../model/limits.js';
@@ -44,7 +44,7 @@ export class FlowClasses {
   readonly #ports = new Int32Array(CLASSES_MAX).fill(-1);
   #used = 0;
 
-  /** Class of the flow in `row`, 0..19; does not count it. */
+  /** Class of the flow in `row`, 0..31; does not count it. */
   classOf(columns: EventColumns, row: number): number {
     const protocol = columns.protocol[row] ?? 0;
     if (protocol !== TCP && protocol !== UDP) return isIcmp(protocol) ? REST_ICMP : REST_OTHER;

@@ -62,11 +62,11 @@ export interface Forecast {
   readonly learnedRatio?: number;
 }
 
-/** Worlds with the weight each has while nothing is learned. */
-const WORLDS: readonly (readonly [World, number])[] = [
-  ['expected', 0.5],
-  ['stays', 0.3],
-  ['short', 0.2],
+/** Worlds with the weight each has while nothing is learned, and when what is new seems to stay longer than what is known. */
+const WORLDS: readonly (readonly [world: World, weight: number, weightOfLonger: number])[] = [
+  ['expected', 0.5, 0.2],
+  ['stays', 0.3, 0.6],
+  ['short', 0.2, 0.2],
 ];
 /** Before this nothing has a rate. */
 const UPTIME_MIN_SECONDS = 3;
@@ -89,9 +89,10 @@ export function forecast(input: ForecastInput): Forecast {
     return { verdict: 'unknown', reason: 'learning' };
   }
   const learnedRatio = learnedRatioIn(lifetimes);
-  const paths = WORLDS.map(([world, weight]) => ({
+  const longerRatio = longerRatioIn(lifetimes);
+  const paths = WORLDS.map(([world, weight, weightOfLonger]) => ({
     ...project({ count, blind, lifetimes, uptimeSeconds }, world),
-    weight,
+    weight: weight + (weightOfLonger - weight) * longerRatio,
   }));
   const passage = new FirstPassage(paths, max);
   const known = { probabilityFull10m: lasting(passage, input.burst, input.burstAgeSeconds), learnedRatio };
@@ -174,4 +175,16 @@ function learnedRatioIn({ classes }: LifetimesView): number {
     weight += rate;
   }
   return weight > 0 ? sum / weight : 0;
+}
+
+/** Of the arrivals that are not learned yet, those that seem to stay longer than others. */
+function longerRatioIn({ classes }: LifetimesView): number {
+  let longer = 0;
+  let all = 0;
+  for (const learned of classes) {
+    const unlearned = learned.trend.ratePerSecond * (1 - learnedRatioOf(learned));
+    all += unlearned;
+    if (learned.staysLonger) longer += unlearned;
+  }
+  return all > 0 ? longer / all : 0;
 }

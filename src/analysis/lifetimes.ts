@@ -15,6 +15,7 @@ import { CLASS_COUNT, type FlowClass, FlowClasses } from './flow-classes.js';
 import { AGE_BINS, AGES_SECONDS, Hazards, type LearnedHazards } from './hazards.js';
 import { InitialEntries, type InitialView } from './initial-entries.js';
 import { PooledHazards } from './pooled-hazards.js';
+import type { AssumedTimeout } from './survival.js';
 import { TrackedFlows } from './tracked-flows.js';
 import type { Trend } from './trend.js';
 
@@ -39,6 +40,8 @@ export interface ClassLifetimes extends FlowClass, LearnedHazards {
   readonly expired: number;
   /** Collections of the last minute over what was expected, 1 when that is not significant. */
   readonly hazardRatio: number;
+  /** Its entries end far less often than those of the protocol's other classes at the same ages. */
+  readonly staysLonger: boolean;
   /** Where its arrivals are going. */
   readonly trend: Trend;
 }
@@ -58,6 +61,15 @@ export interface LifetimesView {
   readonly observedSeconds: number;
   /** The kernel's timeouts, for the ages that are not known. */
   readonly timeouts: ProtocolTimeouts;
+  /** Timeouts that are taken to be others. */
+  readonly assumed: readonly AssumedTimeout[];
+}
+
+export interface LifetimesSettings {
+  readonly timeouts?: ProtocolTimeouts;
+  /** nf_conntrack_buckets. */
+  readonly buckets?: number;
+  readonly assumed?: readonly AssumedTimeout[];
 }
 
 /** What a tick brought that the rows did not tell. */
@@ -88,6 +100,7 @@ export class Lifetimes {
   readonly #weights = new Float64Array(AGES_SECONDS).fill(1);
   readonly #aliveByAge = new Float64Array(AGE_BINS);
   readonly #timeouts: ProtocolTimeouts;
+  readonly #assumed: readonly AssumedTimeout[];
   #originSeconds = Number.NaN;
   #second = 0;
   #atSeconds = 0;
@@ -102,9 +115,10 @@ export class Lifetimes {
   /** Whole seconds since the one in which everything was last collected. */
   #windowSeconds = 1;
 
-  /** `timeouts` and `buckets` as the kernel has them; what is absent has its defaults. */
-  constructor({ timeouts = {}, buckets }: { readonly timeouts?: ProtocolTimeouts; readonly buckets?: number } = {}) {
+  /** `timeouts` and `buckets` as the kernel has them, with its defaults for what is absent; `assumed` changes the forecast alone. */
+  constructor({ timeouts = {}, buckets, assumed = [] }: LifetimesSettings = {}) {
     this.#timeouts = timeouts;
+    this.#assumed = assumed;
     this.#collector = new Collector(buckets);
     this.#pools = new PooledHazards(timeouts);
   }
@@ -196,6 +210,7 @@ export class Lifetimes {
       collector: this.#collector.snapshot(),
       observedSeconds: this.#arrivals.observedSeconds,
       timeouts: this.#timeouts,
+      assumed: this.#assumed,
     };
   }
 
@@ -236,7 +251,18 @@ export class Lifetimes {
       liveByAge[bin] = live;
       expired += entries - live;
     }
-    return { ...described, ...hazards.describe(), index, liveByAge, expired, trend, hazardRatio: hazards.hazardRatio };
+    const learned = hazards.describe();
+    const staysLonger = this.#pools.staysLonger(described.protocol, hazards, learned.frontierSeconds);
+    return {
+      ...described,
+      ...learned,
+      index,
+      liveByAge,
+      expired,
+      trend,
+      staysLonger,
+      hazardRatio: hazards.hazardRatio,
+    };
   }
 
   /** What is left right after a sweep is live, although the second is not closed yet. */

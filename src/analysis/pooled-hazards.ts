@@ -19,11 +19,17 @@ const OTHER_HAZARD = 0.02;
 /** Nothing is impossible at any age. */
 const BASE_HAZARD = 1e-4;
 
+/** Ends against those of other classes that are surely fewer. */
+const LONGER_RATIO = 0.3;
+const LONGER_SIGMAS = 4;
+
 const PROTOCOLS = [6, 17, 1, 0] as const;
 
 interface Pool {
   readonly timeouts: Float64Array;
   readonly hazards: Float64Array;
+  readonly deaths: Float64Array;
+  readonly exposure: Float64Array;
   readonly prior: PriorHazards;
   frontierSeconds: number;
 }
@@ -37,7 +43,8 @@ export class PooledHazards {
       const fromTimeouts = timeoutHazards(protocol, timeouts);
       const hazards = fromTimeouts.slice();
       const prior = (bin: number) => hazards[bin] ?? 0;
-      this.#pools.set(protocol, { timeouts: fromTimeouts, hazards, prior, frontierSeconds: 0 });
+      const [deaths, exposure] = [new Float64Array(AGE_BINS), new Float64Array(AGE_BINS)];
+      this.#pools.set(protocol, { timeouts: fromTimeouts, hazards, deaths, exposure, prior, frontierSeconds: 0 });
     }
   }
 
@@ -60,8 +67,28 @@ export class PooledHazards {
         }
         if (exposure < EXPOSURE_MIN + TIMEOUT_EXPOSURE) pool.frontierSeconds = bin;
         pool.hazards[bin] = Math.min(1, deaths / exposure);
+        pool.deaths[bin] = deaths;
+        pool.exposure[bin] = exposure;
       }
     }
+  }
+
+  /**
+   * Whether far fewer entries of a class ended than the other classes of its protocol would let expect at the ages it reached:
+   * nothing that ends early ends, so it may stay for long.
+   */
+  staysLonger(protocol: number, hazards: Hazards, frontierSeconds: number): boolean {
+    const pool = this.#pools.get(protocol);
+    let expected = 0;
+    let ended = 0;
+    for (let bin = 0; pool !== undefined && bin < frontierSeconds; bin++) {
+      const exposure = hazards.exposureAt(bin);
+      const deaths = hazards.deathsAt(bin);
+      const others = (pool.exposure[bin] ?? 0) - exposure;
+      if (others > EXPOSURE_MIN) expected += (exposure * Math.max(0, (pool.deaths[bin] ?? 0) - deaths)) / others;
+      ended += deaths;
+    }
+    return ended < LONGER_RATIO * expected && expected - ended > LONGER_SIGMAS * Math.sqrt(expected + 1);
   }
 
   /** The pools by protocol. */

@@ -12,7 +12,7 @@
 
 import { AGES_SECONDS } from './hazards.js';
 import type { ClassLifetimes, LifetimesView } from './lifetimes.js';
-import { CURVE_SECONDS, HORIZON_SECONDS, type World, writeSurvival } from './survival.js';
+import { CURVE_SECONDS, HORIZON_SECONDS, shiftSurvival, type World, writeSurvival } from './survival.js';
 
 /** Mean and variance of the count at each horizon. */
 export interface Path {
@@ -83,6 +83,7 @@ export function project(input: ProjectionInput, world: World): Path {
   const curve = new Float64Array(CURVE_SECONDS);
   for (const learned of lifetimes.classes) {
     writeSurvival(curve, learned, world, lifetimes.timeouts);
+    for (const assumed of lifetimes.assumed) if (assumed.protocol === learned.protocol) shiftSurvival(curve, assumed);
     addSurvivors(curve, learned, scale, horizons, sums);
     addArrivals(curve, learned, lifetimes.dispersion, horizons, sums);
   }

@@ -9,6 +9,15 @@
 import type { ProtocolTimeouts } from '../model/record.js';
 import { AGES_SECONDS, type LearnedHazards } from './hazards.js';
 
+/** A timeout that is taken to be another one: what if TIME_WAIT were 30 s. */
+export interface AssumedTimeout {
+  /** IPPROTO_* number. */
+  readonly protocol: number;
+  /** As the kernel has it. */
+  readonly fromSeconds: number;
+  readonly toSeconds: number;
+}
+
 export type World = 'expected' | 'stays' | 'short';
 
 /** How far ahead a forecast looks, seconds. */
@@ -55,6 +64,21 @@ export function writeSurvival(
       hazard = world === 'short' && age >= endsAt ? TIMEOUT_HAZARD : 0;
     else if (hazardRatio !== 1) hazard = 1 - (1 - hazard) ** hazardRatio;
     survivors *= 1 - hazard;
+  }
+}
+
+/**
+ * Moves the ends of a curve as another timeout would: what lived to `fromSeconds` was in that timeout, and lives for the
+ * difference shorter or longer. A timeout of the same protocol that is shorter than both is not touched.
+ */
+export function shiftSurvival(curve: Float64Array, { fromSeconds, toSeconds }: AssumedTimeout): void {
+  const from = Math.round(fromSeconds);
+  const to = Math.round(toSeconds);
+  const before = curve.slice();
+  for (let age = Math.min(from, to); age < curve.length; age++) {
+    const now = before[age] ?? 0;
+    const moved = before[Math.min(Math.max(age - to + from, from), curve.length - 1)] ?? 0;
+    curve[age] = to < from ? Math.min(now, moved) : moved;
   }
 }
 

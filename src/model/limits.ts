@@ -59,7 +59,7 @@ export const TALKER_RATE_MIN = 0.05;
 export const TOP_LISTED = 5;
 
 /** Flow classes with residence times of their own; the rest share one per protocol. */
-export const CLASSES_MAX = 16;
+export const CLASSES_MAX = 28;
 
 /** Flows followed from NEW to DESTROY for their residence time; beyond it the sampling is halved. */
 export const TRACKED_FLOWS_MAX = 65_536;

@@ -60,7 +60,7 @@ const timeToFullThresholds = v.strictObject({
   critical_seconds: v.optional(v.pipe(durationSeconds, describe('Time to full from which it is critical')), 120),
   warning_probability: v.optional(
     v.pipe(ratio, describe('Probability of a full table within 10 min from which it is a warning')),
-    0.5,
+    0.4,
   ),
   critical_probability: v.optional(
     v.pipe(ratio, describe('The same for critical: a burst may still end by itself')),
@@ -81,6 +81,8 @@ const timeToFullThresholds = v.strictObject({
 /** For a condition that is true or not. */
 const clearHold = v.pipe(durationSeconds, describe('How long it must be over to be cleared'));
 
+const assumedTimeout = v.optional(v.pipe(durationSeconds, v.minValue(1, 'a timeout of at least 1s is expected')));
+
 export const settingsSchema = v.strictObject({
   interval: v.optional(
     v.pipe(
@@ -91,6 +93,20 @@ export const settingsSchema = v.strictObject({
     10,
   ),
   assume_max: v.optional(v.pipe(entries, describe('What if nf_conntrack_max were this'))),
+  assume_timeout: v.optional(
+    v.pipe(
+      v.strictObject({
+        tcp_time_wait: assumedTimeout,
+        tcp_close: assumedTimeout,
+        udp: assumedTimeout,
+        udp_stream: assumedTimeout,
+        icmp: assumedTimeout,
+      }),
+      describe(
+        'What if these timeouts of nf_conntrack were others: the forecast moves the ends of entries accordingly',
+      ),
+    ),
+  ),
   netns: v.optional(
     v.pipe(
       v.string(),

@@ -14,6 +14,7 @@ import { type DestinationBurst, DestinationBursts } from '../analysis/destinatio
 import { type Forecast, forecast } from '../analysis/forecast.js';
 import { Lifetimes } from '../analysis/lifetimes.js';
 import { RateMeter, type RateSnapshot } from '../analysis/rates.js';
+import type { AssumedTimeout } from '../analysis/survival.js';
 import { TableModel, type TableSnapshot } from '../analysis/table.js';
 import { type Talker, Talkers } from '../analysis/talkers.js';
 import { wrappedIncrease } from '../analysis/wrap.js';
@@ -32,6 +33,7 @@ import type {
   Instant,
   KernelCounters,
   LossTotals,
+  ProtocolTimeouts,
   SourceRecord,
   TableStats,
   TickRecord,
@@ -111,6 +113,23 @@ function isFull({ count, max }: TableSnapshot): boolean {
   return count !== undefined && max !== undefined && count >= max;
 }
 
+/** Each timeout of the settings beside the one that the kernel has, or its default. */
+function assumedTimeouts(
+  { tcp, udp, icmp }: ProtocolTimeouts,
+  assumed: Settings['assume_timeout'] = {},
+): AssumedTimeout[] {
+  const all = [
+    [6, tcp?.time_wait ?? 120, assumed.tcp_time_wait],
+    [6, tcp?.close ?? 10, assumed.tcp_close],
+    [17, udp?.stream ?? 120, assumed.udp_stream],
+    [17, udp?.unreplied ?? 30, assumed.udp],
+    [1, icmp ?? 30, assumed.icmp],
+  ] as const;
+  return all.flatMap(([protocol, fromSeconds, toSeconds]) =>
+    toSeconds === undefined ? [] : [{ protocol, fromSeconds, toSeconds }],
+  );
+}
+
 const NO_LOSS: LossTotals = { lostNew: 0, lostDestroy: 0, malformed: 0, unknownLosses: 0 };
 
 /** The state machines of one source from its opening to its end. */
@@ -148,7 +167,11 @@ class Watch {
     this.#markedAt = at.monotonicSeconds;
     this.#tableReadAt = at.monotonicSeconds;
     const { buckets } = host.sysctls;
-    this.#lifetimes = new Lifetimes({ timeouts: host.timeouts, ...(buckets !== undefined && { buckets }) });
+    this.#lifetimes = new Lifetimes({
+      timeouts: host.timeouts,
+      assumed: assumedTimeouts(host.timeouts, settings.assume_timeout),
+      ...(buckets !== undefined && { buckets }),
+    });
     const { ratio, min_rate_per_second: minRatePerSecond, false_alarms_per_year: allowance } = settings.burst;
     const limits = { ratio, minRatePerSecond };
     this.#burst = new BurstDetector({ ...limits, falseAlarmsPerYear: allowance * TOTAL_ALLOWANCE_RATIO });
