@@ -50,7 +50,7 @@ const LATE_SECONDS = 4;
 const RATE_RING = 128;
 const RATES_MIN = 24;
 /** Rates before a sweep are averages over about this long, seconds. */
-const RATE_SECONDS = 8;
+const RATE_SECONDS = 6;
 /** Kept of the cycles before when one ends. */
 const CYCLE_KEPT = 0.75;
 /** Collections that the hazard believed so far is worth. */

@@ -41,7 +41,7 @@ const EXPONENTIAL_MIN = 0.02;
 /** Error of the model itself, relative to the change it predicts. */
 const MODEL_ERROR_RATIO = 0.015;
 /** Error of the learned survival, relative to what arrives or leaves by it. */
-const SURVIVAL_ERROR_RATIO = 0.02;
+const SURVIVAL_ERROR_RATIO = 0.03;
 /** Ages are taken one by one to here and then in groups: the first ones are where a burst is. */
 const FINE_AGES_SECONDS = 32;
 const AGE_GROUP_SECONDS = 4;
