@@ -75,3 +75,27 @@ export const FIRST_SAMPLE_SECONDS = 1;
 
 /** Share of the new entries from which a destination is named as a culprit, 0..1. */
 export const CULPRIT_SHARE_RATIO = 0.1;
+
+/** Flows that a recording remembers to write a DESTROY as a number: 16 bits; 5.5 MB on either side. */
+export const FLOWS_REMEMBERED = 65_536;
+
+/** Addresses that a recording remembers: more would cost more bits a row than they save. */
+export const ADDRESSES_REMEMBERED = 16_384;
+
+/** Rows of a recorded batch that are believed: 128 live batches. A damaged number must not ask for all memory. */
+export const RECORDED_ROWS_MAX = 2 ** 20;
+
+/** Encoded bytes of a block before it is compressed and written: about 30,000 events, 100 KB in the file. */
+export const RECORDED_BLOCK_BYTES = 256 * 1024;
+
+/** Age at which a block is written although it is not full, seconds: what a crash can cost. */
+export const RECORDED_BLOCK_SECONDS = 5;
+
+/** Largest block that is believed when a recording is read. A block ends with the batch that fills it. */
+export const RECORDED_BLOCK_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Encoded bytes that may wait for a slow disk; beyond it events are left out of the recording, and counted. */
+export const RECORDING_QUEUE_BYTES = 16 * 1024 * 1024;
+
+/** Files that a recording rotated by size keeps, the current one included. */
+export const RECORDING_FILES_KEPT = 10;

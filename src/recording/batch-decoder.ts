@@ -1,0 +1,196 @@
+/**
+ * The rows of a batch from the bytes that `BatchEncoder` wrote. One batch is filled again and again: it is leased.
+ * A column that the recording does not have holds 0, one that this program does not know is read over.
+ */
+import { COLUMNS, createBatch, type EventBatch, type EventColumns } from '../model/batch.js';
+import { ADDRESSES_REMEMBERED, BATCH_ROWS, FLOWS_REMEMBERED, RECORDED_ROWS_MAX } from '../model/limits.js';
+import { AddressMemory } from './address-memory.js';
+import type { ByteReader } from './byte-stream.js';
+import { FlowMemory } from './flow-memory.js';
+import {
+  ADDRESS,
+  FIXED_UNITS,
+  FLAG,
+  FLOAT_MODE,
+  type FloatColumn,
+  type IntegerColumn,
+  isNear,
+  LAYOUT,
+  type Layout,
+  type StreamName,
+} from './layout.js';
+import { ShapeMemory } from './shape-memory.js';
+
+type Streams = Readonly<Record<StreamName, ByteReader>>;
+type NumberColumn = Uint32Array | Uint16Array | Uint8Array;
+
+export class BatchDecoder {
+  readonly #layout: Layout;
+  readonly #flows = new FlowMemory('read');
+  readonly #addresses = new AddressMemory('read');
+  readonly #shapes: ShapeMemory;
+  #batch = createBatch(BATCH_ROWS);
+  #reference = 0;
+  #numbers = new Int32Array(BATCH_ROWS);
+  #rows = new Uint32Array(0);
+  /** Columns of this program that the recording does not have. */
+  readonly #missing: readonly (IntegerColumn | FloatColumn)[];
+
+  constructor(layout: Layout) {
+    this.#layout = layout;
+    const recorded = new Set([...layout.shape, ...layout.usual, ...layout.floats]);
+    this.#missing = [...LAYOUT.shape, ...LAYOUT.usual, ...LAYOUT.floats].filter((name) => !recorded.has(name));
+    this.#shapes = new ShapeMemory('read', layout.shape.length, layout.usual.length);
+  }
+
+  /** The next batch, until the next call. Throws `RangeError` when the streams do not hold it. */
+  decode(streams: Streams, newCount: number, destroyCount: number, unixSeconds: number): EventBatch {
+    const rows = newCount + destroyCount;
+    if (rows > RECORDED_ROWS_MAX) throw new RangeError(`a batch of ${rows} rows`);
+    if (rows > this.#batch.capacity) this.#batch = createBatch(rows);
+    if (rows > this.#numbers.length) this.#numbers = new Int32Array(rows);
+    const batch = this.#batch;
+    batch.newCount = newCount;
+    batch.destroyCount = destroyCount;
+    this.#decodeRows(streams, batch.columns, newCount, rows);
+    for (const name of this.#layout.floats) {
+      const column = floatColumn(batch.columns, name) ?? new Float64Array(rows);
+      this.#decodeFloats(streams.floats, column, 0, newCount, unixSeconds, undefined);
+      if (name === 'eventSeconds') this.#flows.addTimes(column, newCount);
+      const references = name === 'startSeconds' ? this.#flows.eventSeconds : undefined;
+      this.#decodeFloats(streams.floats, column, newCount, rows, unixSeconds, references);
+    }
+    for (const name of this.#missing) batch.columns[name].fill(0, 0, rows);
+    return batch;
+  }
+
+  #decodeRows(streams: Streams, columns: EventColumns, newCount: number, rows: number): void {
+    const { words, width } = this.#shapes;
+    const { referenceLow, referenceHigh } = streams;
+    if (this.#rows.length < rows * width) this.#rows = new Uint32Array(rows * width);
+    const gathered = this.#rows;
+    for (let row = 0; row < rows; row++) {
+      const shape = this.#decodeShape(streams) * width;
+      // Now, as its number may be another's before the batch is over.
+      for (let i = 0; i < width; i++) gathered[row * width + i] = words[shape + i] ?? 0;
+      const flags = words[shape] ?? 0;
+      if ((flags & FLAG.remembered) === 0) {
+        this.#numbers[row] = -1;
+        this.#decodeTuples(streams, columns, row, flags);
+        if (row < newCount) this.#flows.add(columns, row, flags);
+      } else {
+        const distance = referenceLow.byte() | (referenceHigh.byte() << 8);
+        const number = (this.#reference + distance + 1) % FLOWS_REMEMBERED;
+        this.#reference = number;
+        this.#numbers[row] = number;
+        this.#flows.copy(number, columns, row);
+      }
+    }
+    let at = 1;
+    for (const name of [...this.#layout.shape, ...this.#layout.usual]) {
+      const column = numberColumn(columns, name);
+      if (column !== undefined) scatter(gathered, at, width, column, rows);
+      at++;
+    }
+  }
+
+  /** The flags of the row; its other words are to be found at the number of its shape. */
+  #decodeShape({ shapes, shapeValues, usualValues }: Streams): number {
+    const memory = this.#shapes;
+    const { words, width, shapeWidth } = memory;
+    const symbol = shapes.byte();
+    if (symbol % 2 === 1) return (symbol - 1) >> 1;
+    const number = symbol === 0 ? memory.take() : (symbol - 2) >> 1;
+    const at = number * width;
+    if (symbol === 0) for (let i = 0; i < shapeWidth; i++) words[at + i] = shapeValues.varint();
+    for (let i = shapeWidth; i < width; i++) {
+      words[at + i] = usualValues.signed() + (symbol === 0 ? 0 : (words[at + i] ?? 0));
+    }
+    return number;
+  }
+
+  #decodeTuples(streams: Streams, columns: EventColumns, row: number, flags: number): void {
+    const { originalSource, originalDestination, replySource, replyDestination } = columns;
+    const { sourceLow, sourceHigh, destinationLow, destinationHigh, portLow, portHigh, reply, replyPorts } = streams;
+    columns.id[row] = streams.ids.u32();
+    const sourcePort = streams.sourcePorts.u16();
+    const destinationPort = portLow.byte() | (portHigh.byte() << 8);
+    columns.originalSourcePort[row] = sourcePort;
+    columns.originalDestinationPort[row] = destinationPort;
+    this.#decodeAddress(streams, sourceLow.byte() | (sourceHigh.byte() << 8), originalSource.words, row);
+    this.#decodeAddress(streams, destinationLow.byte() | (destinationHigh.byte() << 8), originalDestination.words, row);
+    if ((flags & FLAG.replySource) !== 0) this.#decodeAddress(streams, reply.u16(), replySource.words, row);
+    else copyAddress(originalDestination.words, replySource.words, row);
+    if ((flags & FLAG.replyDestination) !== 0) this.#decodeAddress(streams, reply.u16(), replyDestination.words, row);
+    else copyAddress(originalSource.words, replyDestination.words, row);
+    columns.replySourcePort[row] = (flags & FLAG.replySourcePort) !== 0 ? replyPorts.u16() : destinationPort;
+    columns.replyDestinationPort[row] = (flags & FLAG.replyDestinationPort) !== 0 ? replyPorts.u16() : sourcePort;
+  }
+
+  #decodeAddress({ addresses }: Streams, symbol: number, words: Uint32Array, row: number): void {
+    const at = row * 4;
+    if (symbol === ADDRESS.ipv4 || symbol === ADDRESS.ipv6) {
+      words[at] = addresses.u32();
+      for (let word = 1; word < 4; word++) words[at + word] = symbol === ADDRESS.ipv6 ? addresses.u32() : 0;
+      this.#addresses.add(words, at);
+      return;
+    }
+    const same = symbol === ADDRESS.same;
+    if (same ? row === 0 : symbol - ADDRESS.first >= ADDRESSES_REMEMBERED) throw new RangeError('no such address');
+    const from = same ? words : this.#addresses.words;
+    const fromAt = same ? at - 4 : (symbol - ADDRESS.first) * 4;
+    for (let word = 0; word < 4; word++) words[at + word] = from[fromAt + word] ?? 0;
+  }
+
+  #decodeFloats(
+    floats: ByteReader,
+    column: Float64Array,
+    from: number,
+    to: number,
+    unixSeconds: number,
+    references: Float64Array | undefined,
+  ): void {
+    if (from === to) return;
+    const mode = floats.byte();
+    if (mode === FLOAT_MODE.zero) column.fill(0, from, to);
+    else if (mode === FLOAT_MODE.raw) for (let row = from; row < to; row++) column[row] = floats.f64();
+    else {
+      const units = mode === FLOAT_MODE.fixed ? FIXED_UNITS : 1;
+      let before = mode === FLOAT_MODE.fixed ? Math.round(unixSeconds * FIXED_UNITS) : 0;
+      for (let row = from; row < to; row++) {
+        const folded = floats.varint();
+        if (folded === 0) {
+          column[row] = 0;
+          continue;
+        }
+        const difference = folded % 2 === 0 ? -folded / 2 : (folded - 1) / 2;
+        const reference = references?.[this.#numbers[row] ?? -1] ?? 0;
+        const isReferred = mode === FLOAT_MODE.fixed && isNear(reference, unixSeconds);
+        const value = difference + (isReferred ? Math.round(reference * FIXED_UNITS) : before);
+        column[row] = value / units;
+        before = value;
+      }
+    }
+  }
+}
+
+function scatter(from: Uint32Array, first: number, width: number, column: NumberColumn, rows: number): void {
+  for (let row = 0, at = first; row < rows; row++, at += width) column[row] = from[at] ?? 0;
+}
+
+function copyAddress(from: Uint32Array, to: Uint32Array, row: number): void {
+  for (let word = row * 4; word < row * 4 + 4; word++) to[word] = from[word] ?? 0;
+}
+
+function isIntegerColumn(name: string): name is IntegerColumn {
+  return COLUMNS.some(([column, type]) => column === name && (type === 'u8' || type === 'u16' || type === 'u32'));
+}
+
+function numberColumn(columns: EventColumns, name: string): NumberColumn | undefined {
+  return isIntegerColumn(name) ? columns[name] : undefined;
+}
+
+function floatColumn(columns: EventColumns, name: string): Float64Array | undefined {
+  const found = LAYOUT.floats.find((column) => column === name);
+  return found === undefined ? undefined : columns[found];
+}
