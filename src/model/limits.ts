@@ -99,3 +99,6 @@ export const RECORDING_QUEUE_BYTES = 16 * 1024 * 1024;
 
 /** Files that a recording rotated by size keeps, the current one included. */
 export const RECORDING_FILES_KEPT = 10;
+
+/** Blocks of a recording that are read and inflated ahead of the replay, about 0.5 MB each. */
+export const REPLAY_BLOCKS_AHEAD = 4;

@@ -32,6 +32,8 @@ export class BatchDecoder {
   #batch = createBatch(BATCH_ROWS);
   #reference = 0;
   #numbers = new Int32Array(BATCH_ROWS);
+  /** Rows of this batch whose tuple is written out. */
+  #literals = new Int32Array(BATCH_ROWS);
   #rows = new Uint32Array(0);
   /** Columns of this program that the recording does not have. */
   readonly #missing: readonly (IntegerColumn | FloatColumn)[];
@@ -48,7 +50,10 @@ export class BatchDecoder {
     const rows = newCount + destroyCount;
     if (rows > RECORDED_ROWS_MAX) throw new RangeError(`a batch of ${rows} rows`);
     if (rows > this.#batch.capacity) this.#batch = createBatch(rows);
-    if (rows > this.#numbers.length) this.#numbers = new Int32Array(rows);
+    if (rows > this.#numbers.length) {
+      this.#numbers = new Int32Array(rows);
+      this.#literals = new Int32Array(rows);
+    }
     const batch = this.#batch;
     batch.newCount = newCount;
     batch.destroyCount = destroyCount;
@@ -65,26 +70,40 @@ export class BatchDecoder {
   }
 
   #decodeRows(streams: Streams, columns: EventColumns, newCount: number, rows: number): void {
+    const { width } = this.#shapes;
+    const gathered = this.#decodeShapes(streams, columns, rows);
+    const literals = this.#decodeNumbers(streams, rows);
+    this.#decodePorts(streams, columns, literals);
+    const sourceLow = streams.sourceLow.take(literals);
+    const sourceHigh = streams.sourceHigh.take(literals);
+    const destinationLow = streams.destinationLow.take(literals);
+    const destinationHigh = streams.destinationHigh.take(literals);
+    for (let row = 0, literal = 0; row < rows; row++) {
+      const number = this.#numbers[row] ?? -1;
+      if (number >= 0) {
+        this.#flows.copy(number, columns, row);
+        continue;
+      }
+      const flags = gathered[row * width] ?? 0;
+      const source = (sourceLow[literal] ?? 0) | ((sourceHigh[literal] ?? 0) << 8);
+      const destination = (destinationLow[literal] ?? 0) | ((destinationHigh[literal] ?? 0) << 8);
+      literal++;
+      this.#decodeAddress(streams, source, columns.originalSource.words, row);
+      this.#decodeAddress(streams, destination, columns.originalDestination.words, row);
+      this.#decodeReply(streams, columns, row, flags);
+      if (row < newCount) this.#flows.add(columns, row, flags);
+    }
+  }
+
+  /** Flags, shape and usual numbers of each row, which are returned; all but the flags are set in the columns too. */
+  #decodeShapes(streams: Streams, columns: EventColumns, rows: number): Uint32Array {
     const { words, width } = this.#shapes;
-    const { referenceLow, referenceHigh } = streams;
     if (this.#rows.length < rows * width) this.#rows = new Uint32Array(rows * width);
     const gathered = this.#rows;
     for (let row = 0; row < rows; row++) {
       const shape = this.#decodeShape(streams) * width;
       // Now, as its number may be another's before the batch is over.
       for (let i = 0; i < width; i++) gathered[row * width + i] = words[shape + i] ?? 0;
-      const flags = words[shape] ?? 0;
-      if ((flags & FLAG.remembered) === 0) {
-        this.#numbers[row] = -1;
-        this.#decodeTuples(streams, columns, row, flags);
-        if (row < newCount) this.#flows.add(columns, row, flags);
-      } else {
-        const distance = referenceLow.byte() | (referenceHigh.byte() << 8);
-        const number = (this.#reference + distance + 1) % FLOWS_REMEMBERED;
-        this.#reference = number;
-        this.#numbers[row] = number;
-        this.#flows.copy(number, columns, row);
-      }
     }
     let at = 1;
     for (const name of [...this.#layout.shape, ...this.#layout.usual]) {
@@ -92,6 +111,24 @@ export class BatchDecoder {
       if (column !== undefined) scatter(gathered, at, width, column, rows);
       at++;
     }
+    return gathered;
+  }
+
+  /** Which remembered flow each row ends, or -1. Returns how many rows are written out, and lists them. */
+  #decodeNumbers({ referenceLow, referenceHigh }: Streams, rows: number): number {
+    const { width } = this.#shapes;
+    let literals = 0;
+    for (let row = 0; row < rows; row++) {
+      if (((this.#rows[row * width] ?? 0) & FLAG.remembered) === 0) {
+        this.#numbers[row] = -1;
+        this.#literals[literals++] = row;
+        continue;
+      }
+      const distance = referenceLow.byte() | (referenceHigh.byte() << 8);
+      this.#reference = (this.#reference + distance + 1) % FLOWS_REMEMBERED;
+      this.#numbers[row] = this.#reference;
+    }
+    return literals;
   }
 
   /** The flags of the row; its other words are to be found at the number of its shape. */
@@ -109,22 +146,34 @@ export class BatchDecoder {
     return number;
   }
 
-  #decodeTuples(streams: Streams, columns: EventColumns, row: number, flags: number): void {
+  /** Ids and ports of the first `count` rows of `#literals`. */
+  #decodePorts(streams: Streams, columns: EventColumns, count: number): void {
+    const { id, originalSourcePort, originalDestinationPort } = columns;
+    const ids = streams.ids.take(count * 4);
+    const sources = streams.sourcePorts.take(count * 2);
+    const low = streams.portLow.take(count);
+    const high = streams.portHigh.take(count);
+    for (let i = 0; i < count; i++) {
+      const row = this.#literals[i] ?? 0;
+      const at = i * 4;
+      // The column is unsigned: what the shift makes negative wraps back.
+      id[row] = (ids[at] ?? 0) | ((ids[at + 1] ?? 0) << 8) | ((ids[at + 2] ?? 0) << 16) | ((ids[at + 3] ?? 0) << 24);
+      originalSourcePort[row] = (sources[i * 2] ?? 0) | ((sources[i * 2 + 1] ?? 0) << 8);
+      originalDestinationPort[row] = (low[i] ?? 0) | ((high[i] ?? 0) << 8);
+    }
+  }
+
+  #decodeReply(streams: Streams, columns: EventColumns, row: number, flags: number): void {
     const { originalSource, originalDestination, replySource, replyDestination } = columns;
-    const { sourceLow, sourceHigh, destinationLow, destinationHigh, portLow, portHigh, reply, replyPorts } = streams;
-    columns.id[row] = streams.ids.u32();
-    const sourcePort = streams.sourcePorts.u16();
-    const destinationPort = portLow.byte() | (portHigh.byte() << 8);
-    columns.originalSourcePort[row] = sourcePort;
-    columns.originalDestinationPort[row] = destinationPort;
-    this.#decodeAddress(streams, sourceLow.byte() | (sourceHigh.byte() << 8), originalSource.words, row);
-    this.#decodeAddress(streams, destinationLow.byte() | (destinationHigh.byte() << 8), originalDestination.words, row);
+    const { reply, replyPorts } = streams;
     if ((flags & FLAG.replySource) !== 0) this.#decodeAddress(streams, reply.u16(), replySource.words, row);
     else copyAddress(originalDestination.words, replySource.words, row);
     if ((flags & FLAG.replyDestination) !== 0) this.#decodeAddress(streams, reply.u16(), replyDestination.words, row);
     else copyAddress(originalSource.words, replyDestination.words, row);
-    columns.replySourcePort[row] = (flags & FLAG.replySourcePort) !== 0 ? replyPorts.u16() : destinationPort;
-    columns.replyDestinationPort[row] = (flags & FLAG.replyDestinationPort) !== 0 ? replyPorts.u16() : sourcePort;
+    const isOwnSource = (flags & FLAG.replySourcePort) !== 0;
+    const isOwnDestination = (flags & FLAG.replyDestinationPort) !== 0;
+    columns.replySourcePort[row] = isOwnSource ? replyPorts.u16() : (columns.originalDestinationPort[row] ?? 0);
+    columns.replyDestinationPort[row] = isOwnDestination ? replyPorts.u16() : (columns.originalSourcePort[row] ?? 0);
   }
 
   #decodeAddress({ addresses }: Streams, symbol: number, words: Uint32Array, row: number): void {

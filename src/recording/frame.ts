@@ -78,6 +78,8 @@ export class FrameReader {
   #buffer: Uint8Array = new Uint8Array(0);
   #at = 0;
   #offset = 0;
+  /** The frame before: they are read in order, and inflated side by side. */
+  #reading: Promise<unknown> = Promise.resolve();
 
   /** `name` is told in errors. */
   constructor(chunks: AsyncIterable<Uint8Array>, name: string) {
@@ -101,9 +103,11 @@ export class FrameReader {
     return JSON.parse(Buffer.from(frame.stored).toString()) as FileHeader;
   }
 
-  /** The next block; undefined at the end of the file. Throws `ERR_RECORDING_DAMAGED`. */
+  /** The next block; undefined at the end of the file. Can be called ahead. Throws `ERR_RECORDING_DAMAGED`. */
   async readBlock(): Promise<Block | undefined> {
-    const frame = await this.#readFrame();
+    const reading = this.#reading.then(() => this.#readFrame());
+    this.#reading = reading;
+    const frame = await reading;
     if (frame === undefined) return undefined;
     if (frame.kind !== KIND.block) throw this.#damaged('a frame of an unknown kind');
     try {

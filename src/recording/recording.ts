@@ -5,10 +5,11 @@
  * put in order by their headers; the first that is there opens the replay, also when it was not the first that was written.
  */
 import { CtwatchError } from '../model/errors.js';
+import { REPLAY_BLOCKS_AHEAD } from '../model/limits.js';
 import type { LossTotals, SourceRecord } from '../model/record.js';
 import { type FileHeader, FrameReader } from './frame.js';
 import { RecordDecoder } from './record-decoder.js';
-import { NOTHING_YET, type RecordedOpen, type RecordedRecord } from './record-encoder.js';
+import { type Block, NOTHING_YET, type RecordedOpen, type RecordedRecord } from './record-encoder.js';
 
 /** A file with a name for messages. */
 export interface NamedChunks {
@@ -42,17 +43,27 @@ export async function* readRecording(files: readonly NamedChunks[]): RecordGroup
     for (const { header, reader } of opened) {
       replay.beginFile(header.sequence);
       const decoder = new RecordDecoder(header.layout);
-      // One ahead: it is inflated on a worker while this thread works on the one before.
-      let ahead = reader.readBlock();
-      for (let block = await ahead; block !== undefined; block = await ahead) {
-        ahead = reader.readBlock();
-        ahead.catch(() => {});
-        yield replay.translate(decoder.decode(block));
-      }
+      for await (const block of readBlocks(reader)) yield replay.translate(decoder.decode(block));
     }
     if (!replay.closed) throw replay.cutShort(opened.at(-1)?.name ?? '');
   } finally {
     for (const { reader } of opened) await reader.close();
+  }
+}
+
+/** Some blocks ahead: they are read and inflated while this thread works on those before. */
+async function* readBlocks(reader: FrameReader): AsyncGenerator<Block, void, undefined> {
+  const ahead: Promise<Block | undefined>[] = [];
+  for (;;) {
+    while (ahead.length < REPLAY_BLOCKS_AHEAD) {
+      const block = reader.readBlock();
+      // It is told when its turn comes.
+      block.catch(() => {});
+      ahead.push(block);
+    }
+    const block = await ahead.shift();
+    if (block === undefined) return;
+    yield block;
   }
 }
 
@@ -76,6 +87,8 @@ class Replay {
   /** Events that the recorder left out. */
   #unrecordedNew = 0;
   #unrecordedDestroy = 0;
+  #gapTold = true;
+  #loss: LossTotals = NOTHING_YET.loss;
 
   beginFile(sequence: number): void {
     if (this.#sequence !== undefined) this.#filesMissing += sequence - this.#sequence - 1;
@@ -91,12 +104,20 @@ class Replay {
         case 'gap':
           this.#unrecordedNew += record.newEvents;
           this.#unrecordedDestroy += record.destroyEvents;
+          this.#gapTold = false;
           break;
         case 'tick':
+          this.#loss = record.loss;
+          this.#gapTold = true;
           yield { ...record, loss: this.#lossOf(record.loss) };
           break;
+        case 'close':
+          // The last tick was left out as well.
+          if (!this.#gapTold) yield { type: 'tick', at: record.at, loss: this.#lossOf(this.#loss) };
+          this.closed = true;
+          yield record;
+          break;
         default:
-          this.closed ||= record.type === 'close';
           yield record;
       }
     }
