@@ -127,8 +127,11 @@ function createProgram(): Command {
 
   program
     .command('replay')
-    .description('print what stream would have printed of recorded files, with this configuration')
-    .argument('<files...>', 'the files of one recording, or - for standard input')
+    .description('print what stream would have printed of a recording or a conn.log of Zeek, with this configuration')
+    .argument(
+      '<files...>',
+      'files of one recording, or Zeek conn.log (TSV or JSON), gzipped or not; - for standard input',
+    )
     .addOption(
       new Option('--speed <n>', 'times as fast as it was, or max')
         .default(undefined, 'max')
@@ -136,11 +139,19 @@ function createProgram(): Command {
     )
     .option('--interval <duration>', 'time between two samples, such as 500ms, 10s, 1m (default: 10s)')
     .option('--assume-max <entries>', 'what if nf_conntrack_max had been this')
+    .addOption(
+      new Option(
+        '--timeout <name=seconds>',
+        'for a conn.log: what if this timeout had been other, such as tcp_time_wait=30',
+      )
+        .default([], 'those of the kernel')
+        .argParser((text, before: string[]) => [...before, text]),
+    )
     .option('--flows', 'one line for each NEW and DESTROY as well')
     .option('--config <file>', 'configuration file (default: /etc/ctwatch/ctwatch.toml if it exists)')
-    .action(async (paths: string[], flags: SettingFlags & { speed?: number }) => {
+    .action(async (paths: string[], flags: SettingFlags & { speed?: number; timeout: string[] }) => {
       const { runReplay } = await import('./replay.js');
-      await runReplay({ paths, settings: settingsFrom(flags), speed: flags.speed });
+      await runReplay({ paths, settings: settingsFrom(flags), speed: flags.speed, timeouts: flags.timeout });
     });
 
   program

@@ -102,3 +102,12 @@ export const RECORDING_FILES_KEPT = 10;
 
 /** Blocks of a recording that are read and inflated ahead of the replay, about 0.5 MB each. */
 export const REPLAY_BLOCKS_AHEAD = 4;
+
+/** Rows of a conn.log that wait to be put in the order of their start: about 60 MB; a smaller log is sorted as a whole. */
+export const ZEEK_ROWS_AHEAD = 65_536;
+
+/** A longer time without any connection is passed in one step, seconds: a log may have holes of months. */
+export const ZEEK_GAP_SECONDS = 86_400;
+
+/** net.netfilter.nf_conntrack_max as the kernel sets it on a host with more than 4 GiB. */
+export const KERNEL_ENTRIES_MAX = 262_144;
