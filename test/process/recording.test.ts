@@ -2,6 +2,7 @@ import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createNamespace, type Namespace, removeNamespaces } from '../kernel/namespace.js';
@@ -241,6 +242,37 @@ describe('replay', () => {
     expect(stderr).toContain(`[${code}]`);
     expect(stderr).toContain(says);
     expect(stderr.trim().split('\n').length).toBe(1);
+  });
+});
+
+describe('replay of a conn.log', () => {
+  const log = fileURLToPath(new URL('../fixtures/conn.log', import.meta.url));
+
+  it('prints lines of the log, told by its name, with what could not be used', async () => {
+    const { status, stdout, stderr } = await runCli({ args: ['replay', '--flows', log] });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const lines = parseLines(stdout);
+    expect(lines[0]).toMatchObject({ type: 'start', host: 'conn.log', table: { max: 262_144 } });
+    expect(lines.filter(({ type }) => type === 'flow')).toHaveLength(11);
+    expect(lines.at(-1)).toMatchObject({ type: 'stop', totals: { new: 11, malformed: 2 } });
+  });
+
+  it('takes --assume-max for the size of the table, and other timeouts', async () => {
+    const { stdout } = await runCli({
+      args: ['replay', log, '--assume-max', '8', '--timeout', 'tcp_timeout_time_wait=30'],
+    });
+    const sample = parseLines(stdout).findLast(({ type }) => type === 'sample');
+    expect(sample).toMatchObject({ table: { count: 8, max: 8 } });
+  });
+
+  it.each([
+    [[log, '--timeout', 'tcp_lunch=30'], '--timeout: a timeout of the kernel'],
+    [[log, recording], 'not parts of one recording'],
+    [[recording, '--timeout', 'udp=5'], 'a recording has the timeouts of its host'],
+  ])('%j is bad usage', async (args, says) => {
+    const { status, stdout, stderr } = await runCli({ args: ['replay', ...args] });
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain(says);
   });
 });
 
