@@ -100,26 +100,30 @@ describe('a disk that is slower than the events', () => {
   }
 
   it('costs events, which are counted, told, and a gap in the file; never memory', async () => {
+    const long = syntheticRecords({ seconds: 60, newPerSecond: () => 40, lifetimeSeconds: 2 });
     const gaps: string[] = [];
     const { bytes, go, openFile } = slowFile();
     const recorder = await Recorder.open({
       path: 'slow',
       program: '1',
-      queueBytes: 4000,
+      queueBytes: 12_000,
       openFile,
       onGap: (phase, { newEvents, destroyEvents }) => gaps.push(`${phase} ${newEvents + destroyEvents}`),
     });
-    const half = Math.floor(records.length / 2);
-    for (const item of records.slice(0, half)) recorder.write(item);
+    const most = Math.floor((long.length * 2) / 3);
+    for (const item of long.slice(0, most)) recorder.write(item);
     go();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    for (const item of records.slice(half)) {
+    for (let written = -1; written < bytes.length; ) {
+      written = bytes.length;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    for (const item of long.slice(most)) {
       recorder.write(item);
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     const { droppedEvents, events } = await recorder.end();
     expect(droppedEvents).toBeGreaterThan(0);
-    expect(events + droppedEvents).toBe(eventsOf(records));
+    expect(events + droppedEvents).toBe(eventsOf(long));
     expect(gaps).toEqual(['start 0', `end ${droppedEvents}`]);
 
     const { records: back, error } = await readAll([chunksOf(Buffer.concat(bytes))]);
@@ -130,7 +134,7 @@ describe('a disk that is slower than the events', () => {
     expect(losses.at(-1)).toMatchObject({ unrecorded: droppedEvents });
     expect((losses.at(-1)?.lostNew ?? 0) + (losses.at(-1)?.lostDestroy ?? 0)).toBe(droppedEvents);
     expect(losses[0]).toEqual({ lostNew: 0, lostDestroy: 0, malformed: 0, unknownLosses: 0 });
-    expect(read.at(-1)).toEqual(records.at(-1));
+    expect(read.at(-1)).toEqual(long.at(-1));
   });
 });
 
