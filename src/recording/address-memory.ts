@@ -1,5 +1,6 @@
 /** The last addresses that were written out, by number; writer and reader keep the same ones. */
 import { ADDRESSES_REMEMBERED } from '../model/limits.js';
+import { copyAddress, sameAddress } from './address-words.js';
 import { RecentIndex } from './recent-index.js';
 
 export class AddressMemory {
@@ -16,20 +17,10 @@ export class AddressMemory {
   find(words: Uint32Array, at: number): number {
     const index = this.#index;
     if (index === undefined) return -1;
-    const own = this.words;
-    const first = words[at] ?? 0;
     const hash = hashAddress(words, at);
     for (let guess = index.next(hash, 0); guess >= 0; guess = index.next(hash, guess & 7)) {
       const number = guess >> 3;
-      const known = number * 4;
-      if (
-        own[known] === first &&
-        own[known + 1] === words[at + 1] &&
-        own[known + 2] === words[at + 2] &&
-        own[known + 3] === words[at + 3]
-      ) {
-        return number;
-      }
+      if (sameAddress(this.words, number * 4, words, at)) return number;
     }
     return -1;
   }
@@ -38,7 +29,7 @@ export class AddressMemory {
   add(words: Uint32Array, at: number): void {
     const number = this.#next;
     this.#next = (number + 1) % ADDRESSES_REMEMBERED;
-    for (let word = 0; word < 4; word++) this.words[number * 4 + word] = words[at + word] ?? 0;
+    copyAddress(words, at, this.words, number * 4);
     this.#index?.put(hashAddress(words, at), number);
   }
 }

@@ -5,6 +5,7 @@
 import { COLUMNS, createBatch, type EventBatch, type EventColumns } from '../model/batch.js';
 import { ADDRESSES_REMEMBERED, BATCH_ROWS, FLOWS_REMEMBERED, RECORDED_ROWS_MAX } from '../model/limits.js';
 import { AddressMemory } from './address-memory.js';
+import { copyAddress } from './address-words.js';
 import type { ByteReader } from './byte-stream.js';
 import { FlowMemory } from './flow-memory.js';
 import {
@@ -167,9 +168,9 @@ export class BatchDecoder {
     const { originalSource, originalDestination, replySource, replyDestination } = columns;
     const { reply, replyPorts } = streams;
     if ((flags & FLAG.replySource) !== 0) this.#decodeAddress(streams, reply.u16(), replySource.words, row);
-    else copyAddress(originalDestination.words, replySource.words, row);
+    else copyAddress(originalDestination.words, row * 4, replySource.words, row * 4);
     if ((flags & FLAG.replyDestination) !== 0) this.#decodeAddress(streams, reply.u16(), replyDestination.words, row);
-    else copyAddress(originalSource.words, replyDestination.words, row);
+    else copyAddress(originalSource.words, row * 4, replyDestination.words, row * 4);
     const isOwnSource = (flags & FLAG.replySourcePort) !== 0;
     const isOwnDestination = (flags & FLAG.replyDestinationPort) !== 0;
     columns.replySourcePort[row] = isOwnSource ? replyPorts.u16() : (columns.originalDestinationPort[row] ?? 0);
@@ -188,7 +189,7 @@ export class BatchDecoder {
     if (same ? row === 0 : symbol - ADDRESS.first >= ADDRESSES_REMEMBERED) throw new RangeError('no such address');
     const from = same ? words : this.#addresses.words;
     const fromAt = same ? at - 4 : (symbol - ADDRESS.first) * 4;
-    for (let word = 0; word < 4; word++) words[at + word] = from[fromAt + word] ?? 0;
+    copyAddress(from, fromAt, words, at);
   }
 
   #decodeFloats(
@@ -225,10 +226,6 @@ export class BatchDecoder {
 
 function scatter(from: Uint32Array, first: number, width: number, column: NumberColumn, rows: number): void {
   for (let row = 0, at = first; row < rows; row++, at += width) column[row] = from[at] ?? 0;
-}
-
-function copyAddress(from: Uint32Array, to: Uint32Array, row: number): void {
-  for (let word = row * 4; word < row * 4 + 4; word++) to[word] = from[word] ?? 0;
 }
 
 function isIntegerColumn(name: string): name is IntegerColumn {

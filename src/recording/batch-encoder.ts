@@ -5,6 +5,7 @@
  */
 import type { EventBatch, EventColumns } from '../model/batch.js';
 import { AddressMemory } from './address-memory.js';
+import { sameAddress } from './address-words.js';
 import type { ByteWriter } from './byte-stream.js';
 import { FlowMemory } from './flow-memory.js';
 import { ADDRESS, FIXED_UNITS, FLAG, FLOAT_MODE, INTEGER_MAX, isNear, LAYOUT, type StreamName } from './layout.js';
@@ -202,8 +203,4 @@ function replyFlags(columns: EventColumns, row: number): number {
   if (columns.replySourcePort[row] !== columns.originalDestinationPort[row]) flags |= FLAG.replySourcePort;
   if (columns.replyDestinationPort[row] !== columns.originalSourcePort[row]) flags |= FLAG.replyDestinationPort;
   return flags;
-}
-
-function sameAddress(a: Uint32Array, atA: number, b: Uint32Array, atB: number): boolean {
-  return a[atA] === b[atB] && a[atA + 1] === b[atB + 1] && a[atA + 2] === b[atB + 2] && a[atA + 3] === b[atB + 3];
 }

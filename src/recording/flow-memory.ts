@@ -5,6 +5,7 @@
  */
 import type { EventColumns } from '../model/batch.js';
 import { FLOWS_REMEMBERED } from '../model/limits.js';
+import { copyAddress, sameAddress } from './address-words.js';
 import { RecentIndex } from './recent-index.js';
 
 /** The id, two words of ports around the flags, four addresses of four words. */
@@ -32,12 +33,12 @@ export class FlowMemory {
     rows[at] = id;
     rows[at + 1] = ports;
     rows[at + 2] = reply;
-    writeAddress(columns.originalSource.words, row, rows, at + 4);
-    writeAddress(columns.originalDestination.words, row, rows, at + 8);
+    copyAddress(columns.originalSource.words, row * 4, rows, at + 4);
+    copyAddress(columns.originalDestination.words, row * 4, rows, at + 8);
     if (reply !== 0) {
       rows[at + 3] = replyPorts(columns, row);
-      writeAddress(columns.replySource.words, row, rows, at + 12);
-      writeAddress(columns.replyDestination.words, row, rows, at + 16);
+      copyAddress(columns.replySource.words, row * 4, rows, at + 12);
+      copyAddress(columns.replyDestination.words, row * 4, rows, at + 16);
     }
     this.#index?.put(hashFlow(id, ports), number);
   }
@@ -62,12 +63,12 @@ export class FlowMemory {
       const number = guess >> 3;
       const at = number * ROW_WORDS;
       if (rows[at] !== id || rows[at + 1] !== ports || rows[at + 2] !== reply) continue;
-      if (!hasAddress(columns.originalSource.words, row, rows, at + 4)) continue;
-      if (!hasAddress(columns.originalDestination.words, row, rows, at + 8)) continue;
+      if (!sameAddress(columns.originalSource.words, row * 4, rows, at + 4)) continue;
+      if (!sameAddress(columns.originalDestination.words, row * 4, rows, at + 8)) continue;
       if (reply === 0) return number;
       if (rows[at + 3] !== replyPorts(columns, row)) continue;
-      if (!hasAddress(columns.replySource.words, row, rows, at + 12)) continue;
-      if (hasAddress(columns.replyDestination.words, row, rows, at + 16)) return number;
+      if (!sameAddress(columns.replySource.words, row * 4, rows, at + 12)) continue;
+      if (sameAddress(columns.replyDestination.words, row * 4, rows, at + 16)) return number;
     }
     return -1;
   }
@@ -78,10 +79,10 @@ export class FlowMemory {
     const at = number * ROW_WORDS;
     const { originalSource, originalDestination, replySource, replyDestination } = columns;
     const mirrored = rows[at + 2] === 0;
-    readAddress(rows, at + 4, originalSource.words, row);
-    readAddress(rows, at + 8, originalDestination.words, row);
-    readAddress(rows, mirrored ? at + 8 : at + 12, replySource.words, row);
-    readAddress(rows, mirrored ? at + 4 : at + 16, replyDestination.words, row);
+    copyAddress(rows, at + 4, originalSource.words, row * 4);
+    copyAddress(rows, at + 8, originalDestination.words, row * 4);
+    copyAddress(rows, mirrored ? at + 8 : at + 12, replySource.words, row * 4);
+    copyAddress(rows, mirrored ? at + 4 : at + 16, replyDestination.words, row * 4);
     const original = rows[at + 1] ?? 0;
     const reply = mirrored ? (original << 16) | (original >>> 16) : (rows[at + 3] ?? 0);
     columns.id[row] = rows[at] ?? 0;
@@ -90,32 +91,6 @@ export class FlowMemory {
     columns.replySourcePort[row] = reply >>> 16;
     columns.replyDestinationPort[row] = reply;
   }
-}
-
-function writeAddress(words: Uint32Array, row: number, rows: Uint32Array, at: number): void {
-  const word = row * 4;
-  rows[at] = words[word] ?? 0;
-  rows[at + 1] = words[word + 1] ?? 0;
-  rows[at + 2] = words[word + 2] ?? 0;
-  rows[at + 3] = words[word + 3] ?? 0;
-}
-
-function readAddress(rows: Uint32Array, at: number, words: Uint32Array, row: number): void {
-  const word = row * 4;
-  words[word] = rows[at] ?? 0;
-  words[word + 1] = rows[at + 1] ?? 0;
-  words[word + 2] = rows[at + 2] ?? 0;
-  words[word + 3] = rows[at + 3] ?? 0;
-}
-
-function hasAddress(words: Uint32Array, row: number, rows: Uint32Array, at: number): boolean {
-  const word = row * 4;
-  return (
-    rows[at] === words[word] &&
-    rows[at + 1] === words[word + 1] &&
-    rows[at + 2] === words[word + 2] &&
-    rows[at + 3] === words[word + 3]
-  );
 }
 
 function originalPorts(columns: EventColumns, row: number): number {
