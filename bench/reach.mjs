@@ -8,4 +8,7 @@ export const REACH = {
   idle: 'at most 0.2 %',
   burst: 'at most 2 s',
   start: 'at most 200 ms',
+  recordCpu: 'at most 0.3 us',
+  recordBytes: 'at most 12',
+  replayRate: 'at least 2,000,000/s',
 };

@@ -16,6 +16,7 @@ const SCENARIOS = {
   idle: () => import('./scenarios/idle.mjs'),
   burst: () => import('./scenarios/burst.mjs'),
   start: () => import('./scenarios/start.mjs'),
+  record: () => import('./scenarios/record.mjs'),
 };
 
 function refuse(status, text) {

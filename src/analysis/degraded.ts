@@ -24,6 +24,7 @@ export type DegradedCode = keyof typeof DEGRADED_CODES;
 /** What a `notice` line tells while running, by its code. */
 export const NOTICES = {
   table_stale: 'the kernel has not told the size of the table for 5 s: no usage, no forecast until it does',
+  recording_failed: 'the recording cannot be written: nothing more is recorded, the watch goes on',
   table_fresh: 'the kernel tells the size of the table again',
 } as const;
 

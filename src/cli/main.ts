@@ -1,5 +1,5 @@
 /** The command line: parses, runs one command, and turns its ending into an exit status. */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { CtwatchError } from '../model/errors.js';
 import { NdjsonSink, outputError } from '../sinks/ndjson.js';
 import { readSettings } from './config.js';
@@ -13,8 +13,14 @@ interface SettingFlags {
   readonly config?: string;
 }
 
-interface StreamFlags extends SettingFlags {
+interface RecordingFlags {
+  readonly rotateBytes?: number;
+  readonly keep?: number;
+}
+
+interface StreamFlags extends SettingFlags, RecordingFlags {
   readonly once?: boolean;
+  readonly record?: string;
 }
 
 interface DemoFlags {
@@ -31,6 +37,29 @@ function settingsFrom(flags: SettingFlags) {
     environment: process.env,
     configPath: config,
   });
+}
+
+function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value > 0 && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError('a number above 0 is expected.');
+}
+
+function wholeNumber(text: string): number {
+  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('a whole number above 0 is expected.');
+}
+
+function rotateBytesOption(): Option {
+  return new Option('--rotate-bytes <n>', 'begin a new file at this size; FILE becomes FILE.1').argParser(wholeNumber);
+}
+
+function keepOption(): Option {
+  return new Option('--keep <n>', 'files to keep, with --rotate-bytes (default: 10)').argParser(wholeNumber);
+}
+
+function filesOf({ rotateBytes, keep }: RecordingFlags) {
+  return { rotateBytes, filesKept: keep };
 }
 
 function createProgram(): Command {
@@ -56,6 +85,9 @@ function createProgram(): Command {
     .option('--netns <name>', 'watch this network namespace (see: ip netns list)')
     .option('--flows', 'one line for each NEW and DESTROY as well')
     .option('--once', 'stop after the first sample')
+    .option('--record <file>', 'record what is seen as well, for ctwatch replay')
+    .addOption(rotateBytesOption())
+    .addOption(keepOption())
     .option('--config <file>', 'configuration file (default: /etc/ctwatch/ctwatch.toml if it exists)')
     // Anything that is no command comes here: the default command says so better than its argument parser.
     .allowExcessArguments(true)
@@ -67,12 +99,59 @@ function createProgram(): Command {
       const { runStream } = await import('./stream.js');
       const { hostname } = await import('node:os');
       const settings = settingsFrom(flags);
-      await runStream({
+      const stream = {
         settings,
         once: flags.once ?? false,
-        openSink: (onClosed) =>
+        openSink: (onClosed: (error?: CtwatchError) => void) =>
           new NdjsonSink({ stream: process.stdout, hostname: hostname(), netns: settings.netns, onClosed }),
-      });
+      };
+      if (flags.record === undefined) return runStream(stream);
+      const { runRecordedStream } = await import('./record.js');
+      await runRecordedStream({ ...stream, path: flags.record, ...filesOf(flags) });
+    });
+
+  program
+    .command('record')
+    .description('record what stream would see to a file, until Ctrl-C; ctwatch replay reads it')
+    .argument('<file>', 'is created; never overwritten')
+    .option('--netns <name>', 'watch this network namespace (see: ip netns list)')
+    .addOption(new Option('--seconds <n>', 'stop after this time').argParser(positiveNumber))
+    .addOption(rotateBytesOption())
+    .addOption(keepOption())
+    .option('--config <file>', 'configuration file (default: /etc/ctwatch/ctwatch.toml if it exists)')
+    .action(async (path: string, flags: SettingFlags & RecordingFlags & { seconds?: number }) => {
+      const { runRecord } = await import('./record.js');
+      const { seconds } = flags;
+      process.stderr.write(`${await runRecord({ path, settings: settingsFrom(flags), seconds, ...filesOf(flags) })}\n`);
+    });
+
+  program
+    .command('replay')
+    .description('print what stream would have printed of a recording or a conn.log of Zeek, with this configuration')
+    .argument(
+      '<files...>',
+      'files of one recording, or Zeek conn.log (TSV or JSON), gzipped or not; - for standard input',
+    )
+    .addOption(
+      new Option('--speed <n>', 'times as fast as it was, or max')
+        .default(undefined, 'max')
+        .argParser((text) => (text === 'max' ? undefined : positiveNumber(text))),
+    )
+    .option('--interval <duration>', 'time between two samples, such as 500ms, 10s, 1m (default: 10s)')
+    .option('--assume-max <entries>', 'what if nf_conntrack_max had been this')
+    .addOption(
+      new Option(
+        '--timeout <name=seconds>',
+        'for a conn.log: what if this timeout had been other, such as tcp_time_wait=30',
+      )
+        .default([], 'those of the kernel')
+        .argParser((text, before: string[]) => [...before, text]),
+    )
+    .option('--flows', 'one line for each NEW and DESTROY as well')
+    .option('--config <file>', 'configuration file (default: /etc/ctwatch/ctwatch.toml if it exists)')
+    .action(async (paths: string[], flags: SettingFlags & { speed?: number; timeout: string[] }) => {
+      const { runReplay } = await import('./replay.js');
+      await runReplay({ paths, settings: settingsFrom(flags), speed: flags.speed, timeouts: flags.timeout });
     });
 
   program

@@ -1,6 +1,7 @@
 /** `ctwatch stream`: a watch printed as NDJSON until a signal, a closed pipe, a failure, or `--once`. */
 import { CtwatchError } from '../model/errors.js';
 import type { CtEvent } from '../model/events.js';
+import type { BatchSource } from '../model/record.js';
 import type { Settings } from '../model/settings.js';
 import { watchConntrack } from './watch.js';
 
@@ -13,6 +14,8 @@ export interface EventSink {
 
 export interface StreamOptions {
   readonly settings: Settings;
+  /** Where records come from. Default: the live kernel. */
+  readonly source?: BatchSource;
   /** End after the first sample. */
   readonly once?: boolean;
   /** Builds the sink; `onClosed` is to be called when its reader has gone or it failed. */
@@ -22,7 +25,7 @@ export interface StreamOptions {
 }
 
 /** Runs until the watch ends. Throws the `CtwatchError` that ended it; resolves for every quiet ending. */
-export async function runStream({ settings, once, openSink, signal }: StreamOptions): Promise<void> {
+export async function runStream({ settings, source, once, openSink, signal }: StreamOptions): Promise<void> {
   const controller = new AbortController();
   const stop = (reason: string) => controller.abort(reason);
   const onSignal = (name: NodeJS.Signals) => stop(name);
@@ -38,7 +41,7 @@ export async function runStream({ settings, once, openSink, signal }: StreamOpti
   });
   try {
     await new Promise<void>((resolve, reject) => {
-      watchConntrack({ ...settings, signal: controller.signal }).events.subscribe({
+      watchConntrack({ ...settings, ...(source && { source }), signal: controller.signal }).events.subscribe({
         next: (event) => {
           sink.write(event);
           if (once === true && event.type === 'sample') stop('once');

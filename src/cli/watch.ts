@@ -39,16 +39,7 @@ export interface ConntrackWatch {
  */
 export function watchConntrack({ signal, source, ...input }: WatchOptions = {}): ConntrackWatch {
   const settings = parseSettings(input);
-  const records = fromSource(
-    source ??
-      liveSource({
-        recvBufferBytes: settings.receive_buffer_bytes,
-        netns: settings.netns,
-        // An interval that whole seconds do not meet needs the quick beat on a quiet host too.
-        idleTickSeconds: Number.isInteger(settings.interval) ? IDLE_TICK_SECONDS : TICK_SECONDS,
-      }),
-    signal,
-  ).pipe(share());
+  const records = fromSource(source ?? openLive(settings), signal).pipe(share());
   const observations = records.pipe(observe(settings), share());
   const flows = settings.flows ? records.pipe(toFlows()) : EMPTY;
   return {
@@ -56,6 +47,16 @@ export function watchConntrack({ signal, source, ...input }: WatchOptions = {}):
     ticks: observations.pipe(filter((observation) => observation.type === 'tick')),
     events: merge(flows, observations.pipe(toEvents(settings, VERSION))),
   };
+}
+
+/** The live kernel as these settings ask for it. */
+export function openLive(settings: Settings): BatchSource {
+  return liveSource({
+    recvBufferBytes: settings.receive_buffer_bytes,
+    netns: settings.netns,
+    // An interval that whole seconds do not meet needs the quick beat on a quiet host too.
+    idleTickSeconds: Number.isInteger(settings.interval) ? IDLE_TICK_SECONDS : TICK_SECONDS,
+  });
 }
 
 function parseSettings(input: SettingsInput): Settings {

@@ -43,3 +43,31 @@ export function formatEndpoint(ip: string, port: number | undefined): string {
   if (port === undefined) return ip;
   return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
 }
+
+/** The 16 bytes of an address in text, an IPv4 one in the first four; undefined when it is none. */
+export function parseAddress(text: string): { readonly family: number; readonly bytes: Uint8Array } | undefined {
+  const bytes = new Uint8Array(16);
+  if (!text.includes(':')) return parseIpv4(text, bytes, 0) ? { family: 2, bytes } : undefined;
+  // A dotted quad at the end stands for two groups.
+  const quad = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text);
+  if (quad !== null && !parseIpv4(quad[2] ?? '', bytes, 12)) return undefined;
+  const parts = (quad === null ? text : `${quad[1]}0:0`).split('::');
+  const [head = [], tail = []] = parts.map((part) => (part === '' ? [] : part.split(':')));
+  const missing = 8 - head.length - tail.length;
+  if (parts.length > 2 || (parts.length === 2 ? missing < 1 : missing !== 0)) return undefined;
+  const groups = [...head, ...Array.from({ length: missing }, () => '0'), ...tail];
+  if (!groups.every((group) => /^[0-9a-f]{1,4}$/i.test(group))) return undefined;
+  for (const [i, group] of groups.entries()) {
+    if (quad !== null && i > 5) break;
+    bytes[2 * i] = Number.parseInt(group, 16) >> 8;
+    bytes[2 * i + 1] = Number.parseInt(group, 16);
+  }
+  return { family: AF_INET6, bytes };
+}
+
+function parseIpv4(text: string, bytes: Uint8Array, offset: number): boolean {
+  const parts = text.split('.');
+  if (parts.length !== 4 || !parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256)) return false;
+  for (const [i, part] of parts.entries()) bytes[offset + i] = Number(part);
+  return true;
+}

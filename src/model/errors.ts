@@ -95,6 +95,41 @@ export const ERRORS = {
     meaning: 'the traffic of the demo ended before its time',
     remedy: 'see the line above; ports 6379 and 8080 must be free in the private namespace',
   },
+  ERR_RECORDING_EXISTS: {
+    exitStatus: 2,
+    meaning: 'the file of the recording exists already and is not overwritten',
+    remedy: 'name another file, or give --rotate-bytes to keep this one as FILE.1',
+  },
+  ERR_RECORDING_WRITE: {
+    exitStatus: 1,
+    meaning: 'the recording cannot be written',
+    remedy: 'make room on the disk or name another file',
+  },
+  ERR_RECORDING_READ: {
+    exitStatus: 2,
+    meaning: 'the file to replay cannot be read',
+    remedy: 'correct the path',
+  },
+  ERR_NOT_A_RECORDING: {
+    exitStatus: 2,
+    meaning: 'the file is neither a recording nor a conn.log of Zeek',
+    remedy: 'ctwatch record FILE',
+  },
+  ERR_RECORDING_VERSION: {
+    exitStatus: 2,
+    meaning: 'the recording was written by another version of ctwatch',
+    remedy: 'replay it with the version that wrote it, or a newer one',
+  },
+  ERR_RECORDING_ORDER: {
+    exitStatus: 2,
+    meaning: 'the files are not parts of one recording',
+    remedy: 'replay one recording at a time',
+  },
+  ERR_RECORDING_DAMAGED: {
+    exitStatus: 1,
+    meaning: 'the recording is damaged or cut short: all before that place was replayed',
+    remedy: 'none: what was written before the damage is all there is',
+  },
   ERR_KERNEL_SOURCE: {
     exitStatus: 1,
     meaning: 'the netlink sockets failed while running',

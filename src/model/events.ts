@@ -261,8 +261,10 @@ const loss = v.object({
   ...head,
   phase: v.pipe(v.picklist(['start', 'end']), describe('It began, or it is over')),
   cause: v.pipe(
-    v.picklist(['receive_buffer', 'malformed', 'unknown', 'output']),
-    describe('receive_buffer: the kernel dropped events; output: the reader of this stream was too slow'),
+    v.picklist(['receive_buffer', 'malformed', 'unknown', 'recording', 'output']),
+    describe(
+      'receive_buffer: the kernel dropped events; recording: the disk of a recording was too slow; output: the reader of this stream was',
+    ),
   ),
   lost_new: v.optional(v.pipe(count, describe('NEW events since it began, exact'))),
   lost_destroy: v.optional(v.pipe(count, describe('DESTROY events since it began, exact'))),

@@ -84,3 +84,39 @@ export const FIRST_SAMPLE_SECONDS = 1;
 
 /** Share of the new entries from which a destination is named as a culprit, 0..1. */
 export const CULPRIT_SHARE_RATIO = 0.1;
+
+/** Flows that a recording remembers to write a DESTROY as a number: 16 bits; 5.5 MB on either side. */
+export const FLOWS_REMEMBERED = 65_536;
+
+/** Addresses that a recording remembers: more would cost more bits a row than they save. */
+export const ADDRESSES_REMEMBERED = 16_384;
+
+/** Rows of a recorded batch that are believed: 128 live batches. A damaged number must not ask for all memory. */
+export const RECORDED_ROWS_MAX = 2 ** 20;
+
+/** Encoded bytes of a block before it is compressed and written: about 30,000 events, 100 KB in the file. */
+export const RECORDED_BLOCK_BYTES = 256 * 1024;
+
+/** Age at which a block is written although it is not full, seconds: what a crash can cost. */
+export const RECORDED_BLOCK_SECONDS = 5;
+
+/** Largest block that is believed when a recording is read. A block ends with the batch that fills it. */
+export const RECORDED_BLOCK_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Encoded bytes that may wait for a slow disk; beyond it events are left out of the recording, and counted. */
+export const RECORDING_QUEUE_BYTES = 16 * 1024 * 1024;
+
+/** Files that a recording rotated by size keeps, the current one included. */
+export const RECORDING_FILES_KEPT = 10;
+
+/** Blocks of a recording that are read and inflated ahead of the replay, about 0.5 MB each. */
+export const REPLAY_BLOCKS_AHEAD = 4;
+
+/** Rows of a conn.log that wait to be put in the order of their start: about 60 MB; a smaller log is sorted as a whole. */
+export const ZEEK_ROWS_AHEAD = 65_536;
+
+/** A longer time without any connection is passed in one step, seconds: a log may have holes of months. */
+export const ZEEK_GAP_SECONDS = 86_400;
+
+/** net.netfilter.nf_conntrack_max as the kernel sets it on a host with more than 4 GiB. */
+export const KERNEL_ENTRIES_MAX = 262_144;

@@ -46,6 +46,8 @@ export interface LossTotals {
   readonly malformed: number;
   /** ENOBUFS answers: a loss whose size the kernel did not tell. */
   readonly unknownLosses: number;
+  /** Of the lost NEW and DESTROY events, those that a recording left out: its disk was too slow. Absent when live. */
+  readonly unrecorded?: number;
 }
 
 /** Sysctls without a netlink getter, read once when the source opens. Absent: not readable. */

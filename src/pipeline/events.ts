@@ -54,7 +54,7 @@ class Reporter {
   #sampledAt: number | undefined;
   #stale = false;
   #recvBuffer = { recvBufferBytes: 0, recvBufferForced: false };
-  #losing: { cause: 'receive_buffer' | 'malformed' | 'unknown'; lastAt: number; before: Lost } | undefined;
+  #losing: { cause: LossCause; lastAt: number; before: Lost } | undefined;
   #lost: Lost = { lostNew: 0, lostDestroy: 0, malformed: 0, unknownLosses: 0 };
 
   constructor(settings: Settings, version: string) {
@@ -224,7 +224,7 @@ class Reporter {
       if (this.#losing !== undefined) {
         this.#losing.lastAt = tick.at.monotonicSeconds;
         // A loss of unknown size is the worse news.
-        if (cause !== 'receive_buffer') this.#losing.cause = cause;
+        if (cause === 'unknown' || cause === 'malformed') this.#losing.cause = cause;
         return [];
       }
       this.#losing = { cause, lastAt: tick.at.monotonicSeconds, before };
@@ -262,19 +262,17 @@ class Reporter {
 
 type Lost = TickObservation['loss'];
 
-function causeOf(before: Lost, after: Lost) {
+type LossCause = 'receive_buffer' | 'malformed' | 'unknown' | 'recording';
+
+function causeOf(before: Lost, after: Lost): LossCause | undefined {
+  if ((after.unrecorded ?? 0) > (before.unrecorded ?? 0)) return 'recording';
   if (after.lostNew + after.lostDestroy > before.lostNew + before.lostDestroy) return 'receive_buffer';
   if (after.unknownLosses > before.unknownLosses) return 'unknown';
   if (after.malformed > before.malformed) return 'malformed';
   return undefined;
 }
 
-function lossEvent(
-  phase: 'start' | 'end',
-  cause: 'receive_buffer' | 'malformed' | 'unknown',
-  before: Lost,
-  { at, loss }: TickObservation,
-): CtEvent {
+function lossEvent(phase: 'start' | 'end', cause: LossCause, before: Lost, { at, loss }: TickObservation): CtEvent {
   const lostNew = loss.lostNew - before.lostNew;
   const lostDestroy = loss.lostDestroy - before.lostDestroy;
   const malformed = loss.malformed - before.malformed;
@@ -291,6 +289,7 @@ function lossEvent(
     lost_destroy: lostDestroy,
     malformed,
     unknown_losses: unknown,
-    less_certain: cause === 'receive_buffer' ? ['top', 'forecast'] : ['rate', 'totals', 'top', 'forecast'],
+    less_certain:
+      cause === 'receive_buffer' || cause === 'recording' ? ['top', 'forecast'] : ['rate', 'totals', 'top', 'forecast'],
   };
 }

@@ -80,6 +80,16 @@ export class NdjsonSink {
     this.#log(event);
   }
 
+  /** For a source that can wait: undefined while the reader keeps up, else what resolves when it has, or has gone. */
+  ready(): Promise<void> | undefined {
+    if (this.#closed || !this.#blocked) return undefined;
+    return new Promise((resolve) => {
+      this.#stream.once('drain', resolve);
+      this.#stream.once('close', resolve);
+      this.#stream.once('error', () => resolve());
+    });
+  }
+
   /** Resolves when the last line is written, the reader has gone, or it did not read for `OUTPUT_END_TIMEOUT_MS`. */
   end(): Promise<void> {
     if (this.#lostLines > 0) this.#tellLoss('end');

@@ -1,7 +1,7 @@
 import { SocketAddress } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { AF_INET6, formatAddress, formatEndpoint } from '../../src/model/address.js';
+import { AF_INET6, formatAddress, formatEndpoint, parseAddress } from '../../src/model/address.js';
 
 describe('formatAddress', () => {
   it('writes IPv4 as a dotted quad, from any offset', () => {
@@ -38,4 +38,39 @@ describe('formatEndpoint', () => {
     expect(formatEndpoint('2001:db8::1', 443)).toBe('[2001:db8::1]:443');
     expect(formatEndpoint('::1', undefined)).toBe('::1');
   });
+});
+
+describe('parseAddress', () => {
+  it('gives back what formatAddress wrote', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), fc.boolean(), (bytes, isIpv6) => {
+        const wanted = isIpv6 ? bytes : Uint8Array.from([...bytes.subarray(0, 4), ...new Uint8Array(12)]);
+        const family = isIpv6 ? AF_INET6 : 2;
+        expect(parseAddress(formatAddress(family, wanted))).toEqual({ family, bytes: wanted });
+      }),
+    );
+  });
+
+  it.each(['::', '::1', '1::', '1:2:3:4:5:6:7::', '::ffff:10.0.0.5', '64:ff9b::192.0.2.1'])(
+    'reads %s as Node.js does',
+    (text) => {
+      const { bytes } = parseAddress(text) ?? { bytes: new Uint8Array() };
+      expect(formatAddress(AF_INET6, bytes)).toBe(new SocketAddress({ address: text, family: 'ipv6' }).address);
+    },
+  );
+
+  it.each([
+    '',
+    '1.2.3',
+    '1.2.3.256',
+    '1.2.3.4.5',
+    '1.2.3.x',
+    ':',
+    ':::',
+    '1:2',
+    '1::2::3',
+    '1:2:3:4:5:6:7:8:9',
+    '12345::',
+    '::1.2.3',
+  ])('%j is none', (text) => expect(parseAddress(text)).toBeUndefined());
 });

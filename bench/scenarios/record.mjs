@@ -1,0 +1,118 @@
+/**
+ * What recording costs beside watching, and how fast a recording is replayed. The cost is the CPU time of `stream --record`
+ * minus that of `stream` under the same real traffic, in turns. Bytes and replay are those of a made host whose flows have
+ * random ids, ephemeral ports and some NAT (test/support/busy-records.ts): the traffic of the kernel part is too regular.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { build } from 'esbuild';
+import { flushTable, ROOT, udpFlows, withNamespace } from '../namespace.mjs';
+import { readCpuSeconds, untilQuiet } from '../process.mjs';
+import { REACH } from '../reach.mjs';
+import { startReader } from '../readers.mjs';
+import { median } from '../statistics.mjs';
+
+const RATE = 20_000;
+const WARM_UP_SECONDS = 3;
+
+export const title = 'Recording and replay';
+
+export async function measure({ quick, readers }) {
+  if (!readers.includes('ctwatch')) return [];
+  const directory = mkdtempSync(join(tmpdir(), 'ctwatch-bench-'));
+  try {
+    const extra = await measureExtra(directory, quick ? 1 : 5, quick ? 2 : 4);
+    const plain = await measureReplay(directory, 'plain', quick);
+    const details = await measureReplay(directory, 'details', quick);
+    return [
+      row('Recording: CPU per event beside the watch', 'us', 2, extra, REACH.recordCpu),
+      row('Recording: bytes per event', '', 1, plain.bytesPerEvent, REACH.recordBytes),
+      row('The same with accounting and timestamps on', '', 1, details.bytesPerEvent, ''),
+      row('Replay through the whole pipeline', '/s', 0, plain.perSecond, REACH.replayRate),
+      row('The same with accounting and timestamps on', '/s', 0, details.perSecond, ''),
+    ];
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+function row(measure, unit, digits, value, reach) {
+  return { measure, unit, digits, values: { ctwatch: value }, reach };
+}
+
+async function measureExtra(directory, rounds, seconds) {
+  const without = [];
+  const recorded = [];
+  for (let round = 0; round < rounds; round++) {
+    without.push(await measureCpu(seconds, []));
+    recorded.push(await measureCpu(seconds, ['--record', join(directory, `live-${round}.ctrec`)]));
+  }
+  return median(recorded) - median(without);
+}
+
+function measureCpu(seconds, args) {
+  return withNamespace(async (namespace) => {
+    const reader = await startReader('ctwatch', namespace, { args });
+    await sleep(1000);
+    await udpFlows(namespace, { count: RATE * WARM_UP_SECONDS, rate: RATE });
+    await flushTable(namespace);
+    await untilQuiet(reader.pid);
+    const before = readCpuSeconds(reader.pid);
+    await udpFlows(namespace, { count: RATE * seconds, rate: RATE });
+    await flushTable(namespace);
+    await untilQuiet(reader.pid);
+    const used = readCpuSeconds(reader.pid) - before;
+    await reader.stop();
+    return (used * 1e6) / (2 * RATE * seconds);
+  });
+}
+
+async function measureReplay(directory, kind, quick) {
+  const path = join(directory, `${kind}.ctrec`);
+  const seconds = quick ? 60 : 300;
+  const { writeBusy } = await loadBusy();
+  const events = await writeBusy({ path, seconds, newPerSecond: 5000, details: kind === 'details' });
+  const bytesPerEvent = statSync(path).size / events;
+  const times = Array.from({ length: quick ? 1 : 3 }, () => {
+    const began = performance.now();
+    execFileSync(process.execPath, [join(ROOT, 'dist/ctwatch.js'), 'replay', path], { stdio: 'ignore' });
+    return (performance.now() - began) / 1000;
+  });
+  const start = performance.now();
+  spawnSync(process.execPath, [join(ROOT, 'dist/ctwatch.js'), '--version']);
+  const startSeconds = (performance.now() - start) / 1000;
+  return { bytesPerEvent, perSecond: events / (median(times) - startSeconds) };
+}
+
+async function loadBusy() {
+  const outfile = join(ROOT, 'build', 'bench', 'busy.mjs');
+  await build({
+    absWorkingDir: ROOT,
+    stdin: {
+      resolveDir: ROOT,
+      loader: 'ts',
+      contents: `
+        import { setTimeout as sleep } from 'node:timers/promises';
+        import { Recorder } from './src/recording/recorder.js';
+        import { busyRecords } from './test/support/busy-records.js';
+        export async function writeBusy({ path, ...options }) {
+          const recorder = await Recorder.open({ path, program: 'bench', queueBytes: 2 ** 30 });
+          let count = 0;
+          for (const record of busyRecords(options)) {
+            recorder.write(record);
+            if (++count % 100 === 0) await sleep(1);
+          }
+          return (await recorder.end()).events;
+        }`,
+    },
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    logLevel: 'warning',
+  });
+  return import(outfile);
+}

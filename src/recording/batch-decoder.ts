@@ -1,0 +1,242 @@
+/**
+ * The rows of a batch from the bytes that `BatchEncoder` wrote. One batch is filled again and again: it is leased.
+ * A column that the recording does not have holds 0, one that this program does not know is read over.
+ */
+import { COLUMNS, createBatch, type EventBatch, type EventColumns } from '../model/batch.js';
+import { ADDRESSES_REMEMBERED, BATCH_ROWS, FLOWS_REMEMBERED, RECORDED_ROWS_MAX } from '../model/limits.js';
+import { AddressMemory } from './address-memory.js';
+import { copyAddress } from './address-words.js';
+import type { ByteReader } from './byte-stream.js';
+import { FlowMemory } from './flow-memory.js';
+import {
+  ADDRESS,
+  FIXED_UNITS,
+  FLAG,
+  FLOAT_MODE,
+  type FloatColumn,
+  type IntegerColumn,
+  isNear,
+  LAYOUT,
+  type Layout,
+  type StreamName,
+} from './layout.js';
+import { ShapeMemory } from './shape-memory.js';
+
+type Streams = Readonly<Record<StreamName, ByteReader>>;
+type NumberColumn = Uint32Array | Uint16Array | Uint8Array;
+
+export class BatchDecoder {
+  readonly #layout: Layout;
+  readonly #flows = new FlowMemory('read');
+  readonly #addresses = new AddressMemory('read');
+  readonly #shapes: ShapeMemory;
+  #batch = createBatch(BATCH_ROWS);
+  #reference = 0;
+  #numbers = new Int32Array(BATCH_ROWS);
+  /** Rows of this batch whose tuple is written out. */
+  #literals = new Int32Array(BATCH_ROWS);
+  #rows = new Uint32Array(0);
+  /** Columns of this program that the recording does not have. */
+  readonly #missing: readonly (IntegerColumn | FloatColumn)[];
+
+  constructor(layout: Layout) {
+    this.#layout = layout;
+    const recorded = new Set([...layout.shape, ...layout.usual, ...layout.floats]);
+    this.#missing = [...LAYOUT.shape, ...LAYOUT.usual, ...LAYOUT.floats].filter((name) => !recorded.has(name));
+    this.#shapes = new ShapeMemory('read', layout.shape.length, layout.usual.length);
+  }
+
+  /** The next batch, until the next call. Throws `RangeError` when the streams do not hold it. */
+  decode(streams: Streams, newCount: number, destroyCount: number, unixSeconds: number): EventBatch {
+    const rows = newCount + destroyCount;
+    if (rows > RECORDED_ROWS_MAX) throw new RangeError(`a batch of ${rows} rows`);
+    if (rows > this.#batch.capacity) this.#batch = createBatch(rows);
+    if (rows > this.#numbers.length) {
+      this.#numbers = new Int32Array(rows);
+      this.#literals = new Int32Array(rows);
+    }
+    const batch = this.#batch;
+    batch.newCount = newCount;
+    batch.destroyCount = destroyCount;
+    this.#decodeRows(streams, batch.columns, newCount, rows);
+    for (const name of this.#layout.floats) {
+      const column = floatColumn(batch.columns, name) ?? new Float64Array(rows);
+      this.#decodeFloats(streams.floats, column, 0, newCount, unixSeconds, undefined);
+      if (name === 'eventSeconds') this.#flows.addTimes(column, newCount);
+      const references = name === 'startSeconds' ? this.#flows.eventSeconds : undefined;
+      this.#decodeFloats(streams.floats, column, newCount, rows, unixSeconds, references);
+    }
+    for (const name of this.#missing) batch.columns[name].fill(0, 0, rows);
+    return batch;
+  }
+
+  #decodeRows(streams: Streams, columns: EventColumns, newCount: number, rows: number): void {
+    const { width } = this.#shapes;
+    const gathered = this.#decodeShapes(streams, columns, rows);
+    const literals = this.#decodeNumbers(streams, rows);
+    this.#decodePorts(streams, columns, literals);
+    const sourceLow = streams.sourceLow.take(literals);
+    const sourceHigh = streams.sourceHigh.take(literals);
+    const destinationLow = streams.destinationLow.take(literals);
+    const destinationHigh = streams.destinationHigh.take(literals);
+    for (let row = 0, literal = 0; row < rows; row++) {
+      const number = this.#numbers[row] ?? -1;
+      if (number >= 0) {
+        this.#flows.copy(number, columns, row);
+        continue;
+      }
+      const flags = gathered[row * width] ?? 0;
+      const source = (sourceLow[literal] ?? 0) | ((sourceHigh[literal] ?? 0) << 8);
+      const destination = (destinationLow[literal] ?? 0) | ((destinationHigh[literal] ?? 0) << 8);
+      literal++;
+      this.#decodeAddress(streams, source, columns.originalSource.words, row);
+      this.#decodeAddress(streams, destination, columns.originalDestination.words, row);
+      this.#decodeReply(streams, columns, row, flags);
+      if (row < newCount) this.#flows.add(columns, row, flags);
+    }
+  }
+
+  /** Flags, shape and usual numbers of each row, which are returned; all but the flags are set in the columns too. */
+  #decodeShapes(streams: Streams, columns: EventColumns, rows: number): Uint32Array {
+    const { words, width } = this.#shapes;
+    if (this.#rows.length < rows * width) this.#rows = new Uint32Array(rows * width);
+    const gathered = this.#rows;
+    for (let row = 0; row < rows; row++) {
+      const shape = this.#decodeShape(streams) * width;
+      // Now, as its number may be another's before the batch is over.
+      for (let i = 0; i < width; i++) gathered[row * width + i] = words[shape + i] ?? 0;
+    }
+    let at = 1;
+    for (const name of [...this.#layout.shape, ...this.#layout.usual]) {
+      const column = numberColumn(columns, name);
+      if (column !== undefined) scatter(gathered, at, width, column, rows);
+      at++;
+    }
+    return gathered;
+  }
+
+  /** Which remembered flow each row ends, or -1. Returns how many rows are written out, and lists them. */
+  #decodeNumbers({ referenceLow, referenceHigh }: Streams, rows: number): number {
+    const { width } = this.#shapes;
+    let literals = 0;
+    for (let row = 0; row < rows; row++) {
+      if (((this.#rows[row * width] ?? 0) & FLAG.remembered) === 0) {
+        this.#numbers[row] = -1;
+        this.#literals[literals++] = row;
+        continue;
+      }
+      const distance = referenceLow.byte() | (referenceHigh.byte() << 8);
+      this.#reference = (this.#reference + distance + 1) % FLOWS_REMEMBERED;
+      this.#numbers[row] = this.#reference;
+    }
+    return literals;
+  }
+
+  /** The flags of the row; its other words are to be found at the number of its shape. */
+  #decodeShape({ shapes, shapeValues, usualValues }: Streams): number {
+    const memory = this.#shapes;
+    const { words, width, shapeWidth } = memory;
+    const symbol = shapes.byte();
+    if (symbol % 2 === 1) return (symbol - 1) >> 1;
+    const number = symbol === 0 ? memory.take() : (symbol - 2) >> 1;
+    const at = number * width;
+    if (symbol === 0) for (let i = 0; i < shapeWidth; i++) words[at + i] = shapeValues.varint();
+    for (let i = shapeWidth; i < width; i++) {
+      words[at + i] = usualValues.signed() + (symbol === 0 ? 0 : (words[at + i] ?? 0));
+    }
+    return number;
+  }
+
+  /** Ids and ports of the first `count` rows of `#literals`. */
+  #decodePorts(streams: Streams, columns: EventColumns, count: number): void {
+    const { id, originalSourcePort, originalDestinationPort } = columns;
+    const ids = streams.ids.take(count * 4);
+    const sources = streams.sourcePorts.take(count * 2);
+    const low = streams.portLow.take(count);
+    const high = streams.portHigh.take(count);
+    for (let i = 0; i < count; i++) {
+      const row = this.#literals[i] ?? 0;
+      const at = i * 4;
+      // The column is unsigned: what the shift makes negative wraps back.
+      id[row] = (ids[at] ?? 0) | ((ids[at + 1] ?? 0) << 8) | ((ids[at + 2] ?? 0) << 16) | ((ids[at + 3] ?? 0) << 24);
+      originalSourcePort[row] = (sources[i * 2] ?? 0) | ((sources[i * 2 + 1] ?? 0) << 8);
+      originalDestinationPort[row] = (low[i] ?? 0) | ((high[i] ?? 0) << 8);
+    }
+  }
+
+  #decodeReply(streams: Streams, columns: EventColumns, row: number, flags: number): void {
+    const { originalSource, originalDestination, replySource, replyDestination } = columns;
+    const { reply, replyPorts } = streams;
+    if ((flags & FLAG.replySource) !== 0) this.#decodeAddress(streams, reply.u16(), replySource.words, row);
+    else copyAddress(originalDestination.words, row * 4, replySource.words, row * 4);
+    if ((flags & FLAG.replyDestination) !== 0) this.#decodeAddress(streams, reply.u16(), replyDestination.words, row);
+    else copyAddress(originalSource.words, row * 4, replyDestination.words, row * 4);
+    const isOwnSource = (flags & FLAG.replySourcePort) !== 0;
+    const isOwnDestination = (flags & FLAG.replyDestinationPort) !== 0;
+    columns.replySourcePort[row] = isOwnSource ? replyPorts.u16() : (columns.originalDestinationPort[row] ?? 0);
+    columns.replyDestinationPort[row] = isOwnDestination ? replyPorts.u16() : (columns.originalSourcePort[row] ?? 0);
+  }
+
+  #decodeAddress({ addresses }: Streams, symbol: number, words: Uint32Array, row: number): void {
+    const at = row * 4;
+    if (symbol === ADDRESS.ipv4 || symbol === ADDRESS.ipv6) {
+      words[at] = addresses.u32();
+      for (let word = 1; word < 4; word++) words[at + word] = symbol === ADDRESS.ipv6 ? addresses.u32() : 0;
+      this.#addresses.add(words, at);
+      return;
+    }
+    const same = symbol === ADDRESS.same;
+    if (same ? row === 0 : symbol - ADDRESS.first >= ADDRESSES_REMEMBERED) throw new RangeError('no such address');
+    const from = same ? words : this.#addresses.words;
+    const fromAt = same ? at - 4 : (symbol - ADDRESS.first) * 4;
+    copyAddress(from, fromAt, words, at);
+  }
+
+  #decodeFloats(
+    floats: ByteReader,
+    column: Float64Array,
+    from: number,
+    to: number,
+    unixSeconds: number,
+    references: Float64Array | undefined,
+  ): void {
+    if (from === to) return;
+    const mode = floats.byte();
+    if (mode === FLOAT_MODE.zero) column.fill(0, from, to);
+    else if (mode === FLOAT_MODE.raw) for (let row = from; row < to; row++) column[row] = floats.f64();
+    else {
+      const units = mode === FLOAT_MODE.fixed ? FIXED_UNITS : 1;
+      let before = mode === FLOAT_MODE.fixed ? Math.round(unixSeconds * FIXED_UNITS) : 0;
+      for (let row = from; row < to; row++) {
+        const folded = floats.varint();
+        if (folded === 0) {
+          column[row] = 0;
+          continue;
+        }
+        const difference = folded % 2 === 0 ? -folded / 2 : (folded - 1) / 2;
+        const reference = references?.[this.#numbers[row] ?? -1] ?? 0;
+        const isReferred = mode === FLOAT_MODE.fixed && isNear(reference, unixSeconds);
+        const value = difference + (isReferred ? Math.round(reference * FIXED_UNITS) : before);
+        column[row] = value / units;
+        before = value;
+      }
+    }
+  }
+}
+
+function scatter(from: Uint32Array, first: number, width: number, column: NumberColumn, rows: number): void {
+  for (let row = 0, at = first; row < rows; row++, at += width) column[row] = from[at] ?? 0;
+}
+
+function isIntegerColumn(name: string): name is IntegerColumn {
+  return COLUMNS.some(([column, type]) => column === name && (type === 'u8' || type === 'u16' || type === 'u32'));
+}
+
+function numberColumn(columns: EventColumns, name: string): NumberColumn | undefined {
+  return isIntegerColumn(name) ? columns[name] : undefined;
+}
+
+function floatColumn(columns: EventColumns, name: string): Float64Array | undefined {
+  const found = LAYOUT.floats.find((column) => column === name);
+  return found === undefined ? undefined : columns[found];
+}
