@@ -110,7 +110,10 @@ export class Collector {
     this.#sinceSweepSeconds += seconds;
     this.#sinceSeenSeconds += seconds;
     this.#cycleSeconds += seconds;
-    if (tick.reapedNow === true) return this.#observeReap();
+    if (tick.reapedNow === true) {
+      this.#observeReap();
+      return;
+    }
     if (seconds <= 0) return;
     const standsOut = this.#standsOut(seconds, tick.expiredDestroyEvents, tick.expectedByLookups ?? 0);
     const mayBegin =

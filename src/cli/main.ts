@@ -8,6 +8,7 @@ import { VERSION } from './version.js';
 interface SettingFlags {
   readonly interval?: string;
   readonly assumeMax?: string;
+  readonly assumeTimeout?: string[];
   readonly netns?: string;
   readonly flows?: boolean;
   readonly config?: string;
@@ -31,12 +32,31 @@ interface DemoFlags {
 /** Numbers stay text until the schema has seen them, so that its message quotes what was typed. */
 function settingsFrom(flags: SettingFlags) {
   const { interval, assumeMax, netns, flows, config } = flags;
+  const assume_timeout = flags.assumeTimeout && assumedTimeouts(flags.assumeTimeout);
   const assume_max = assumeMax === undefined || !/^\d+$/.test(assumeMax) ? assumeMax : Number(assumeMax);
   return readSettings({
-    flags: { interval, assume_max, netns, flows },
+    flags: { interval, assume_max, assume_timeout, netns, flows },
     environment: process.env,
     configPath: config,
   });
+}
+
+/** Names as the sysctls have them, with or without `nf_conntrack_` and their middle `timeout_`. */
+function assumedTimeouts(given: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    given.map((text) => {
+      const [, name = text, value = ''] = /^(?:nf_conntrack_)?(\w+)=(.+)$/.exec(text) ?? [];
+      return [name.replace(/_?timeout/, ''), value];
+    }),
+  );
+}
+
+function assumeTimeoutOption(): Option {
+  const text = 'what if this timeout were other, such as tcp_time_wait=30; may be repeated';
+  return new Option('--assume-timeout <name=seconds>', text).argParser((next, before: string[] = []) => [
+    ...before,
+    next,
+  ]);
 }
 
 function positiveNumber(text: string): number {
@@ -82,6 +102,7 @@ function createProgram(): Command {
     .description('print rates, bursts, the forecast and alerts as JSON lines until Ctrl-C')
     .option('--interval <duration>', 'time between two samples, such as 500ms, 10s, 1m (default: 10s)')
     .option('--assume-max <entries>', 'what if nf_conntrack_max were this')
+    .addOption(assumeTimeoutOption())
     .option('--netns <name>', 'watch this network namespace (see: ip netns list)')
     .option('--flows', 'one line for each NEW and DESTROY as well')
     .option('--once', 'stop after the first sample')
@@ -139,19 +160,12 @@ function createProgram(): Command {
     )
     .option('--interval <duration>', 'time between two samples, such as 500ms, 10s, 1m (default: 10s)')
     .option('--assume-max <entries>', 'what if nf_conntrack_max had been this')
-    .addOption(
-      new Option(
-        '--timeout <name=seconds>',
-        'for a conn.log: what if this timeout had been other, such as tcp_time_wait=30',
-      )
-        .default([], 'those of the kernel')
-        .argParser((text, before: string[]) => [...before, text]),
-    )
+    .addOption(assumeTimeoutOption())
     .option('--flows', 'one line for each NEW and DESTROY as well')
     .option('--config <file>', 'configuration file (default: /etc/ctwatch/ctwatch.toml if it exists)')
-    .action(async (paths: string[], flags: SettingFlags & { speed?: number; timeout: string[] }) => {
+    .action(async (paths: string[], flags: SettingFlags & { speed?: number }) => {
       const { runReplay } = await import('./replay.js');
-      await runReplay({ paths, settings: settingsFrom(flags), speed: flags.speed, timeouts: flags.timeout });
+      await runReplay({ paths, settings: settingsFrom(flags), speed: flags.speed });
     });
 
   program

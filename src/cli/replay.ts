@@ -24,13 +24,11 @@ export interface ReplayOptions {
   readonly settings: Settings;
   /** How many times faster than recorded. Default: as fast as possible. */
   readonly speed?: number | undefined;
-  /** Timeouts of the modelled table, as `tcp_time_wait=30`. Only for a conn.log. */
-  readonly timeouts: readonly string[];
 }
 
 /** Runs to the end of the files, or until a signal or a closed pipe. Throws the `CtwatchError` that ended it. */
-export async function runReplay({ paths, settings, speed, timeouts }: ReplayOptions): Promise<void> {
-  const { groups, assumed } = await openGroups(paths, settings, timeouts);
+export async function runReplay({ paths, settings, speed }: ReplayOptions): Promise<void> {
+  const { groups, assumed } = await openGroups(paths, settings);
   const sink = new ReplaySink();
   await runStream({
     settings: assumed,
@@ -46,9 +44,7 @@ export async function runReplay({ paths, settings, speed, timeouts }: ReplayOpti
 async function openGroups(
   paths: readonly string[],
   settings: Settings,
-  overrides: readonly string[],
 ): Promise<{ readonly groups: RecordGroups; readonly assumed: Settings }> {
-  const timeouts = withOverrides(overrides);
   const inputs = await Promise.all(
     paths.map((path) =>
       openInput({
@@ -59,41 +55,24 @@ async function openGroups(
   );
   const isZeek = inputs.every(({ kind }) => kind === 'zeek');
   if (isZeek) {
-    const { assume_max: max = KERNEL_ENTRIES_MAX, ...rest } = settings;
-    return { groups: readZeek(inputs, { max, timeouts }), assumed: rest };
+    const { assume_max: max = KERNEL_ENTRIES_MAX, assume_timeout, ...rest } = settings;
+    return { groups: readZeek(inputs, { max, timeouts: modelTimeouts(assume_timeout) }), assumed: rest };
   }
   const other = inputs.find(({ kind }) => kind === 'zeek');
   if (other !== undefined) throw new CtwatchError({ code: 'ERR_RECORDING_ORDER', operation: `read ${other.name}` });
-  if (overrides.length > 0) {
-    const detail = 'a recording has the timeouts of its host; only a conn.log of Zeek is replayed with others';
-    throw new CtwatchError({ code: 'ERR_BAD_OPTION', operation: '--timeout', detail, remedy: 'ctwatch replay --help' });
-  }
   return { groups: readRecording(inputs), assumed: settings };
 }
 
-/** The kernel's timeouts with some set otherwise. Names are those of the sysctls, with or without their middle `timeout_`. */
-function withOverrides(overrides: readonly string[]): ModelTimeouts {
-  let timeouts = KERNEL_TIMEOUTS;
-  for (const text of overrides) {
-    const [, name = '', value = ''] = /^(?:nf_conntrack_)?(\w+)=(\d{1,8})$/.exec(text) ?? [];
-    const seconds = Number(value);
-    const short = name.replace(/_?timeout/, '');
-    const tcp = TCP_TIMEOUT_NAMES.find((known) => short === `tcp_${known}`);
-    if (tcp !== undefined) timeouts = { ...timeouts, tcp: { ...timeouts.tcp, [tcp]: seconds } };
-    else if (short === 'udp') timeouts = { ...timeouts, udp: { ...timeouts.udp, unreplied: seconds } };
-    else if (short === 'udp_stream') timeouts = { ...timeouts, udp: { ...timeouts.udp, stream: seconds } };
-    else if (short === 'icmp' || short === 'generic') timeouts = { ...timeouts, [short]: seconds };
-    else {
-      const detail = `a timeout of the kernel with its seconds is expected, such as tcp_time_wait=30 (got ${JSON.stringify(text)})`;
-      throw new CtwatchError({
-        code: 'ERR_BAD_OPTION',
-        operation: '--timeout',
-        detail,
-        remedy: "sysctl -a | grep 'nf_conntrack.*timeout'",
-      });
-    }
-  }
-  return timeouts;
+/** The kernel's timeouts with some set otherwise. */
+function modelTimeouts(assumed: Settings['assume_timeout']): ModelTimeouts {
+  const { tcp, udp, icmp, generic } = KERNEL_TIMEOUTS;
+  const others = TCP_TIMEOUT_NAMES.map((name) => [name, assumed?.[`tcp_${name}`] ?? tcp[name]]);
+  return {
+    tcp: Object.fromEntries(others) as typeof tcp,
+    udp: { unreplied: assumed?.udp ?? udp.unreplied, stream: assumed?.udp_stream ?? udp.stream },
+    icmp: assumed?.icmp ?? icmp,
+    generic: assumed?.generic ?? generic,
+  };
 }
 
 /** Standard output, opened when the host of the recording is known: its lines carry that name. */

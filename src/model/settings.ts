@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { ENTRIES_MAX, RECV_BUFFER_BYTES, RECV_BUFFER_BYTES_MAX, TICK_SECONDS } from './limits.js';
+import { TCP_TIMEOUT_NAMES, type TcpTimeoutName } from './record.js';
 
 const positive = (text: string) =>
   v.pipe(
@@ -81,6 +82,9 @@ const timeToFullThresholds = v.strictObject({
 /** For a condition that is true or not. */
 const clearHold = v.pipe(durationSeconds, describe('How long it must be over to be cleared'));
 
+/** Names of the sysctls without `nf_conntrack_` and `timeout`. */
+export type AssumedTimeoutName = `tcp_${TcpTimeoutName}` | 'udp' | 'udp_stream' | 'icmp' | 'generic';
+
 const assumedTimeout = v.optional(v.pipe(durationSeconds, v.minValue(1, 'a timeout of at least 1s is expected')));
 
 export const settingsSchema = v.strictObject({
@@ -96,14 +100,14 @@ export const settingsSchema = v.strictObject({
   assume_timeout: v.optional(
     v.pipe(
       v.strictObject({
-        tcp_time_wait: assumedTimeout,
-        tcp_close: assumedTimeout,
+        ...Object.fromEntries(TCP_TIMEOUT_NAMES.map((name) => [`tcp_${name}` as const, assumedTimeout])),
         udp: assumedTimeout,
         udp_stream: assumedTimeout,
         icmp: assumedTimeout,
-      }),
+        generic: assumedTimeout,
+      } as Record<AssumedTimeoutName, typeof assumedTimeout>),
       describe(
-        'What if these timeouts of nf_conntrack were others: the forecast moves the ends of entries accordingly',
+        'What if these timeouts of nf_conntrack were others. The forecast takes tcp_time_wait, tcp_close, udp, udp_stream and icmp; the model of the table that a conn.log is replayed through takes all',
       ),
     ),
   ),
