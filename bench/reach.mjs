@@ -10,5 +10,7 @@ export const REACH = {
   start: 'at most 200 ms',
   recordCpu: 'at most 0.3 us',
   recordBytes: 'at most 12',
+  forecastEvent: 'at most 100 ns',
+  forecast: 'at most 4 ms',
   replayRate: 'at least 2,000,000/s',
 };

@@ -17,6 +17,7 @@ const SCENARIOS = {
   burst: () => import('./scenarios/burst.mjs'),
   start: () => import('./scenarios/start.mjs'),
   record: () => import('./scenarios/record.mjs'),
+  forecast: () => import('./scenarios/forecast.mjs'),
 };
 
 function refuse(status, text) {

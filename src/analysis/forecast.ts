@@ -68,6 +68,9 @@ const WORLDS: readonly (readonly [world: World, weight: number, weightOfLonger: 
   ['stays', 0.3, 0.6],
   ['short', 0.2, 0.2],
 ];
+/** From here on the worlds do not differ enough to be worth their cost. */
+const LEARNED_RATIO = 0.98;
+const KNOWN_WORLD: typeof WORLDS = [['expected', 1, 1]];
 /** Before this nothing has a rate. */
 const UPTIME_MIN_SECONDS = 3;
 /** With more of the recent events lost, residence times and classes are no sample any more. */
@@ -90,7 +93,8 @@ export function forecast(input: ForecastInput): Forecast {
   }
   const learnedRatio = learnedRatioIn(lifetimes);
   const longerRatio = longerRatioIn(lifetimes);
-  const paths = WORLDS.map(([world, weight, weightOfLonger]) => ({
+  const worlds = learnedRatio > LEARNED_RATIO ? KNOWN_WORLD : WORLDS;
+  const paths = worlds.map(([world, weight, weightOfLonger]) => ({
     ...project({ count, blind, lifetimes, uptimeSeconds }, world),
     weight: weight + (weightOfLonger - weight) * longerRatio,
   }));

@@ -188,7 +188,6 @@ export class Lifetimes {
 
   /** What is known now. With `onsetSeconds`, the beginning of a burst, arrivals before it are not taken for the present. */
   view(onsetSeconds?: number): LifetimesView {
-    this.#pools.relearn(this.#members());
     const dispersion = this.#arrivals.dispersion();
     // Once some seconds of the burst are there, its windows tell where it began.
     const burstSeconds = onsetSeconds === undefined ? Number.POSITIVE_INFINITY : this.#atSeconds - onsetSeconds;
@@ -241,7 +240,6 @@ export class Lifetimes {
 
   #describe(index: number, described: FlowClass, trend: Trend): ClassLifetimes {
     const hazards = this.#hazards[index] as Hazards;
-    hazards.relearn(this.#pools.prior(described.protocol));
     const ages = this.#agesOf(index);
     const liveByAge = new Float64Array(AGE_BINS);
     let expired = 0;

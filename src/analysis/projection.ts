@@ -77,8 +77,8 @@ export function project(input: ProjectionInput, world: World): Path {
   const horizons = [...new Set([...BASE_HORIZONS, ...sweeps])].sort((a, b) => a - b);
   const zeros = () => new Float64Array(horizons.length);
   const sums: Sums = { live: zeros(), came: zeros(), cameVariance: zeros(), liveVariance: zeros() };
-  const initial = initialEntries(input);
   const tracked = trackedEntries(lifetimes);
+  const initial = initialEntries(input, tracked.total);
   const scale = tracked.total > 0 ? (count - initial.total) / tracked.total : 0;
   const curve = new Float64Array(CURVE_SECONDS);
   for (const learned of lifetimes.classes) {
@@ -156,9 +156,9 @@ interface Initial {
 }
 
 /** Entries that no NEW was seen of: what the kernel counts beyond the events, at most the blind ones. */
-function initialEntries({ count, blind, lifetimes, uptimeSeconds }: ProjectionInput): Initial {
+function initialEntries({ count, blind, lifetimes, uptimeSeconds }: ProjectionInput, tracked: number): Initial {
   const { initial, collector } = lifetimes;
-  const total = Math.min(blind, Math.max(0, count - trackedEntries(lifetimes).total));
+  const total = Math.min(blind, Math.max(0, count - tracked));
   if (!initial.isDumped) {
     const liveAt = (ahead: number, world: World) => total * Math.exp(-ahead / INITIAL_SECONDS[world]);
     return { total, expired: 0, liveAt };
