@@ -85,7 +85,14 @@ const clearHold = v.pipe(durationSeconds, describe('How long it must be over to 
 /** Names of the sysctls without `nf_conntrack_` and `timeout`. */
 export type AssumedTimeoutName = `tcp_${TcpTimeoutName}` | 'udp' | 'udp_stream' | 'icmp' | 'generic';
 
-const assumedTimeout = v.optional(v.pipe(durationSeconds, v.minValue(1, 'a timeout of at least 1s is expected')));
+const assumedTimeout = (sysctl: string) =>
+  v.optional(
+    v.pipe(
+      durationSeconds,
+      v.minValue(1, 'a timeout of at least 1s is expected'),
+      describe(`What if nf_conntrack_${sysctl} were this`),
+    ),
+  );
 
 export const settingsSchema = v.strictObject({
   interval: v.optional(
@@ -100,12 +107,12 @@ export const settingsSchema = v.strictObject({
   assume_timeout: v.optional(
     v.pipe(
       v.strictObject({
-        ...Object.fromEntries(TCP_TIMEOUT_NAMES.map((name) => [`tcp_${name}` as const, assumedTimeout])),
-        udp: assumedTimeout,
-        udp_stream: assumedTimeout,
-        icmp: assumedTimeout,
-        generic: assumedTimeout,
-      } as Record<AssumedTimeoutName, typeof assumedTimeout>),
+        ...Object.fromEntries(TCP_TIMEOUT_NAMES.map((name) => [`tcp_${name}`, assumedTimeout(`tcp_timeout_${name}`)])),
+        udp: assumedTimeout('udp_timeout'),
+        udp_stream: assumedTimeout('udp_timeout_stream'),
+        icmp: assumedTimeout('icmp_timeout'),
+        generic: assumedTimeout('generic_timeout'),
+      } as Record<AssumedTimeoutName, ReturnType<typeof assumedTimeout>>),
       describe(
         'What if these timeouts of nf_conntrack were others. The forecast takes tcp_time_wait, tcp_close, udp, udp_stream and icmp; the model of the table that a conn.log is replayed through takes all',
       ),
