@@ -11,6 +11,8 @@ import { type BinnedCounts, fitTrend, TREND_BINS, TREND_WINDOWS, type Trend } fr
 /** Ticks and seconds kept; powers of two. */
 const TICKS = 64;
 const SECONDS = 1024;
+/** Shorter ticks are joined: a rate needs time. */
+const MIN_TICK_SECONDS = 0.01;
 /** Windows up to this are made of ticks, longer ones of seconds. */
 const TICK_WINDOW_SECONDS = 8;
 /** Dispersion is read from neighbouring seconds of this long. */
@@ -82,6 +84,9 @@ export class Arrivals {
   /** Seen in the tick that is being filled. */
   readonly #seen = new Float64Array(CLASS_COUNT);
   #seenTotal = 0;
+  #seenBefore = 0;
+  #pendingSeconds = 0;
+  #pendingEvents = 0;
   readonly #counts = new Float64Array(CLASS_COUNT);
   /** Of the second that is being filled. */
   readonly #second = new Float64Array(CLASS_COUNT);
@@ -95,17 +100,23 @@ export class Arrivals {
   }
 
   /** Ends a tick; `newEvents` is received plus lost. Returns how many flows each seen one stands for. */
-  advance(seconds: number, newEvents: number = this.#seenTotal): number {
-    if (!(seconds > 0)) return 1;
-    const weight = this.#seenTotal > 0 ? Math.max(1, newEvents / this.#seenTotal) : 1;
+  advance(seconds: number, newEvents?: number): number {
+    this.#pendingSeconds += Math.max(0, seconds);
+    this.#pendingEvents += Math.max(0, newEvents ?? this.#seenTotal - this.#seenBefore);
+    this.#seenBefore = this.#seenTotal;
+    if (this.#pendingSeconds < MIN_TICK_SECONDS) return 1;
+    const weight = this.#seenTotal > 0 ? Math.max(1, this.#pendingEvents / this.#seenTotal) : 1;
     for (let index = 0; index < CLASS_COUNT; index++) this.#counts[index] = (this.#seen[index] ?? 0) * weight;
     // With every event lost nothing tells the classes apart: the rest of the unusual protocols takes them.
-    if (this.#seenTotal === 0) this.#counts[CLASS_COUNT - 1] = Math.max(0, newEvents);
-    this.#ticks.push(seconds, this.#counts);
-    this.#fillSeconds(seconds);
-    this.#observedSeconds += seconds;
+    if (this.#seenTotal === 0) this.#counts[CLASS_COUNT - 1] = this.#pendingEvents;
+    this.#ticks.push(this.#pendingSeconds, this.#counts);
+    this.#fillSeconds(this.#pendingSeconds);
+    this.#observedSeconds += this.#pendingSeconds;
     this.#seen.fill(0);
     this.#seenTotal = 0;
+    this.#seenBefore = 0;
+    this.#pendingSeconds = 0;
+    this.#pendingEvents = 0;
     return weight;
   }
 

@@ -60,7 +60,7 @@ const MET_MEMORY_SECONDS = 60;
 /** The comparison counts when it is this many standard deviations off. */
 const MET_SIGMAS = 4;
 /** What a sweep may bring without standing out, in seconds of the mean rate. */
-const UNSEEN_SECONDS = 1.5;
+const UNSEEN_SECONDS = 0.5;
 /** Buckets of a host that does not tell: the kernel's default with 4 GB of memory or more. */
 const DEFAULT_BUCKETS = 262_144;
 

@@ -8,7 +8,7 @@
  * inputs cannot carry one.
  */
 import type { BurstSnapshot } from './burst.js';
-import { FirstPassage } from './first-passage.js';
+import { FirstPassage, type WeightedPath } from './first-passage.js';
 import type { LifetimesView } from './lifetimes.js';
 import { burstLastsRatio } from './persistence.js';
 import { project } from './projection.js';
@@ -68,6 +68,8 @@ const WORLDS: readonly (readonly [world: World, weight: number, weightOfLonger: 
   ['stays', 0.3, 0.6],
   ['short', 0.2, 0.2],
 ];
+/** Below this part learned a forecast rests on the guess. */
+const GUESS_RATIO = 0.97;
 /** From here on the worlds do not differ enough to be worth their cost. */
 const LEARNED_RATIO = 0.98;
 const KNOWN_WORLD: typeof WORLDS = [['expected', 1, 1]];
@@ -102,6 +104,10 @@ export function forecast(input: ForecastInput): Forecast {
   const known = { probabilityFull10m: lasting(passage, input.burst, input.burstAgeSeconds), learnedRatio };
   const mean = paths[0]?.mean ?? new Float64Array();
   if ((passage.reached.at(-1) ?? 0) >= 0.5) {
+    // A young daemon sees ordinary traffic as all new: what rests on a guess alone is told when there is a burst.
+    if (input.burst.active === undefined && learnedRatio < GUESS_RATIO && !isSure(paths, max)) {
+      return { verdict: 'unknown', reason: 'learning', ...known };
+    }
     return { verdict: 'fills', ...timesToFull(input, passage, max), ...plateau(mean, max), ...known };
   }
   const later = mean.at(-1) ?? count;
@@ -111,6 +117,11 @@ export function forecast(input: ForecastInput): Forecast {
     return { verdict: 'drains', plateauCount: later, plateauRatio: later / max, ...known };
   }
   return { verdict: 'plateaus', ...plateau(mean, max), ...known };
+}
+
+/** Every course fills the table, the guess does not matter. */
+function isSure(paths: readonly WeightedPath[], max: number): boolean {
+  return paths.every((path) => (new FirstPassage([{ ...path, weight: 1 }], max).reached.at(-1) ?? 0) >= 0.5);
 }
 
 /** Probability of a full table within the horizon when a burst that is on may end before. */

@@ -25,6 +25,9 @@ export const HORIZON_SECONDS = 600;
 /** Ages of a survival curve: the oldest resolved age after the whole horizon. */
 export const CURVE_SECONDS: number = AGES_SECONDS + HORIZON_SECONDS + 2;
 
+/** Ages before the frontier whose hazard is taken to go on, and what is too much for one second to be a rate. */
+const TAIL_SECONDS = 60;
+const MOMENT_HAZARD = 0.1;
 /** An entry that is this much older than a timeout has outlived it. */
 const OUTLIVED_SECONDS = 10;
 /** Hazard in the seconds from a timeout on: nearly all go at once. */
@@ -55,16 +58,26 @@ export function writeSurvival(
   const { hazards, frontierSeconds, hazardRatio, protocol } = learned;
   const next = timeoutsOf(protocol, timeouts).find((timeout) => timeout + OUTLIVED_SECONDS >= frontierSeconds);
   const endsAt = next === undefined ? Number.POSITIVE_INFINITY : Math.max(next, frontierSeconds);
+  const tail = tailHazard(learned);
   let survivors = 1;
   for (let age = 0; age < curve.length; age++) {
     curve[age] = survivors;
     const bin = Math.min(age, AGES_SECONDS);
     let hazard = hazards[bin] ?? 0;
-    if (bin >= frontierSeconds && world !== 'expected')
-      hazard = world === 'short' && age >= endsAt ? TIMEOUT_HAZARD : 0;
+    if (bin >= frontierSeconds && world === 'expected') hazard = Math.max(hazard, tail);
+    else if (bin >= frontierSeconds && world === 'short')
+      hazard = age >= endsAt ? TIMEOUT_HAZARD : next === undefined ? tail : 0;
+    else if (bin >= frontierSeconds) hazard = 0;
     else if (hazardRatio !== 1) hazard = 1 - (1 - hazard) ** hazardRatio;
     survivors *= 1 - hazard;
   }
+}
+
+/** What has gone on for a minute goes on: the mean hazard before the frontier, without the timeouts, which are moments. */
+function tailHazard({ hazards, frontierSeconds }: LearnedHazards): number {
+  if (frontierSeconds < TAIL_SECONDS) return 0;
+  const before = hazards.subarray(frontierSeconds - TAIL_SECONDS, frontierSeconds);
+  return before.reduce((sum, hazard) => sum + (hazard < MOMENT_HAZARD ? hazard : 0), 0) / TAIL_SECONDS;
 }
 
 /**

@@ -86,7 +86,7 @@ export function fitTrend(windows: Iterable<BinnedCounts>, dispersion: number): T
       continue;
     }
     misfits = 0;
-    if (fit.isSure === false) continue;
+    if (chosen !== undefined && fit.isSure === false) continue;
     chosen = fit.trend;
     low = Math.max(low, ratePerSecond - MISFIT_SIGMAS * nowError);
     high = Math.min(high, ratePerSecond + MISFIT_SIGMAS * nowError);

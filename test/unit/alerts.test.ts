@@ -36,7 +36,7 @@ describe('time_to_full', () => {
       'time_to_full firing critical',
       'time_to_full resolved critical',
     ]);
-    expect(transitions.map(({ second }) => second)).toEqual([2, 12, 35]);
+    expect(transitions.map(({ second }) => second)).toEqual([1, 11, 30]);
     expect(transitions.every(({ sinceUnixSeconds }) => sinceUnixSeconds === 1000)).toBe(true);
   });
 
@@ -47,11 +47,27 @@ describe('time_to_full', () => {
   });
 
   it('does not fire on a forecast of less than the hold time, nor clear on one that is withheld', () => {
-    expect(play(10, (second) => (second % 2 < 1.5 ? fillsIn(30) : {}))).toEqual([]);
+    expect(play(10, (second) => (second % 2 < 1 ? fillsIn(30) : {}))).toEqual([]);
     const withheld: Partial<AlertInput> = { forecast: { verdict: 'unknown', reason: 'loss' } };
     expect(told(play(120, (second) => (second < 5 ? fillsIn(30) : withheld)))).toEqual([
       'time_to_full firing critical',
     ]);
+  });
+});
+
+describe('time_to_full and how likely it is', () => {
+  const probably = (probabilityFull10m: number): Partial<AlertInput> => ({
+    forecast: { verdict: 'fills', secondsToFull: 60, probabilityFull10m },
+  });
+
+  it('does not page for a burst that will likely end, but warns', () => {
+    expect(told(play(20, () => probably(0.7)))).toEqual(['time_to_full firing warning']);
+    expect(told(play(20, () => probably(0.9)))).toEqual(['time_to_full firing critical']);
+    expect(play(20, () => probably(0.2))).toEqual([]);
+  });
+
+  it('does not step down for a probability a little lower', () => {
+    expect(told(play(60, (second) => probably(second < 5 ? 0.9 : 0.7)))).toEqual(['time_to_full firing critical']);
   });
 });
 

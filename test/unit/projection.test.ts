@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import { AGE_BINS } from '../../src/analysis/hazards.js';
+import type { ClassLifetimes, LifetimesView } from '../../src/analysis/lifetimes.js';
+import { project } from '../../src/analysis/projection.js';
+
+const TREND = {
+  ...{ ratePerSecond: 100, slope: 0, growth: 0, exponentialWeight: 0, windowSeconds: 60, rateError: 1, slopeError: 0 },
+};
+
+/** Entries that live for exactly `lifeSeconds`, in a steady state of 100 new ones a second; `expired` wait for the sweep. */
+function view(lifeSeconds: number, sinceSweepSeconds: number, change: Partial<LifetimesView> = {}): LifetimesView {
+  const liveByAge = Float64Array.from({ length: AGE_BINS }, (_, bin) => (bin > 0 && bin <= lifeSeconds ? 100 : 0));
+  const learned: ClassLifetimes = {
+    ...{ protocol: 6, port: 80, index: 0, frontierSeconds: AGE_BINS, hazardRatio: 1, staysLonger: false },
+    hazards: Float64Array.from({ length: AGE_BINS }, (_, bin) => (bin >= lifeSeconds ? 1 : 0)),
+    ...{ liveByAge, expired: 100 * sinceSweepSeconds, trend: TREND },
+  };
+  return {
+    ...{ classes: [learned], pooled: new Map(), newPerSecond: 100, dispersion: 1, observedSeconds: 1000, timeouts: {} },
+    initial: { isDumped: true, liveAt: () => 0, renewed: 0, expiredSince: () => 0 },
+    collector: { sinceSweepSeconds, intervalSeconds: 60, isPhaseKnown: true, hazardPerNewFlow: 0 },
+    assumed: [],
+    ...change,
+  };
+}
+
+const at = (path: ReturnType<typeof project>, seconds: number) =>
+  path.mean[path.horizons.indexOf(seconds)] ?? Number.NaN;
+
+function projectOf(lifetimes: LifetimesView, count: number) {
+  return project({ count, blind: 0, lifetimes, uptimeSeconds: 1000 }, 'expected');
+}
+
+describe('project', () => {
+  it('follows the sawtooth of a table that only sweeps collect', () => {
+    const path = projectOf(view(30, 20), 5000);
+    expect(at(path, 0)).toBe(5000);
+    // 3,000 are live; 100 more expire each second until the sweep, 40 s from now, takes them.
+    expect(at(path, 10)).toBeCloseTo(6000, -2);
+    expect(at(path, 40)).toBeCloseTo(9000, -2);
+    expect(at(path, 42)).toBeCloseTo(3200, -2);
+    expect(at(path, 100)).toBeCloseTo(9000, -2);
+  });
+
+  it('is flat when lookups collect as fast as entries expire', () => {
+    const collector = { sinceSweepSeconds: 20, intervalSeconds: 60, isPhaseKnown: true, hazardPerNewFlow: 0.01 };
+    const lifetimes = view(30, 1, { collector });
+    const path = projectOf(lifetimes, 3100);
+    for (const seconds of [5, 20, 36, 58, 90, 300]) expect(Math.abs(at(path, seconds) - 3100)).toBeLessThan(130);
+  });
+
+  it('adds what comes and what grows', () => {
+    const forever = view(5000, 0);
+    const path = projectOf(forever, 51_200);
+    expect(at(path, 100) - at(path, 0)).toBeCloseTo(10_000, -2);
+    const [learned] = forever.classes as [ClassLifetimes];
+    const growing = { ...learned, trend: { ...TREND, slope: 1, windowSeconds: 600 } };
+    const faster = projectOf({ ...forever, classes: [growing] }, 51_200);
+    expect(at(faster, 100) - at(path, 100)).toBeCloseTo(5000, -2);
+  });
+
+  it('ends growth after twice the time that it was seen', () => {
+    const forever = view(5000, 0);
+    const [learned] = forever.classes as [ClassLifetimes];
+    const short = { ...learned, trend: { ...TREND, slope: 1, windowSeconds: 50 } };
+    const path = projectOf({ ...forever, classes: [short] }, 51_200);
+    // 100 s of growth to 200/s, then 200/s.
+    expect(at(path, 200) - at(path, 100)).toBeCloseTo(20_000, -2);
+  });
+
+  it('moves the ends of entries with an assumed timeout', () => {
+    const assumed = [{ protocol: 6, fromSeconds: 120, toSeconds: 30 }];
+    const collector = { sinceSweepSeconds: 0, intervalSeconds: 60, isPhaseKnown: true, hazardPerNewFlow: 0.1 };
+    const path = projectOf(view(120, 0, { assumed, collector }), 12_000);
+    expect(at(path, 300)).toBeCloseTo(3000, -3);
+  });
+
+  it('is less sure the farther it looks', () => {
+    const { horizons, variance } = projectOf(view(5000, 0), 51_200);
+    for (let i = 1; i < horizons.length; i++) expect(variance[i]).toBeGreaterThanOrEqual(variance[i - 1] ?? 0);
+  });
+});
