@@ -31,7 +31,7 @@ const PICTURES = 'docs/accuracy';
 /** Where the pictures of any run can be looked at. */
 const PREVIEWS = 'build/evaluation';
 const EXPECTED = 'test/unit/evaluation.expected.json';
-const USAGE = `usage: npm run evaluate -- [--seeds 20] [--only NAME,...] [--quick] [--jobs N] [--write]
+const USAGE = `usage: npm run evaluate -- [--seeds 20] [--months 24] [--only NAME,...] [--quick] [--jobs N] [--write]
        npm run evaluate -- --kernel [--repeats 3] [--write]     as root, six minutes
        npm run evaluate -- --update-expected                    accept what ${EXPECTED} then holds`;
 /** A quick look leaves out what plays half a day. */
@@ -52,7 +52,12 @@ function parseOptions() {
   try {
     return parseArgs({
       options: {
-        ...{ seeds: { type: 'string' }, only: { type: 'string' }, jobs: { type: 'string' } },
+        ...{
+          seeds: { type: 'string' },
+          months: { type: 'string' },
+          only: { type: 'string' },
+          jobs: { type: 'string' },
+        },
         ...{ repeats: { type: 'string', default: '3' }, kernel: { type: 'boolean' }, quick: { type: 'boolean' } },
         ...{ write: { type: 'boolean' }, 'update-expected': { type: 'boolean' } },
       },
@@ -112,7 +117,11 @@ function jobsOf(chosen: readonly Scenario[], seeds: number): Job[] {
     )
     .sort((a, b) => b.scenario.watchSeconds - a.scenario.watchSeconds)
     .map(({ scenario, seed }): Job => ({ kind: 'run', scenario: scenario.name, seed }));
-  const months = options.quick ? QUICK_BURST_MONTHS : BURST_MONTHS;
+  const months = wholeNumber(
+    'months',
+    options.months ?? String(options.quick ? QUICK_BURST_MONTHS : BURST_MONTHS),
+    1000,
+  );
   return wantsBursts() ? [{ kind: 'bursts', options: { seeds, months } }, ...runs] : runs;
 }
 
