@@ -4,7 +4,8 @@ export default defineConfig({
   test: {
     passWithNoTests: false,
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      // Properties take seconds on a machine that is busy.
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000 } },
       // One file at a time: nf_conntrack_max and the listener flag belong to the whole host.
       {
         test: {
