@@ -259,16 +259,15 @@ describe('replay of a conn.log', () => {
 
   it('takes --assume-max for the size of the table, and other timeouts', async () => {
     const { stdout } = await runCli({
-      args: ['replay', log, '--assume-max', '8', '--timeout', 'tcp_timeout_time_wait=30'],
+      args: ['replay', log, '--assume-max', '8', '--assume-timeout', 'tcp_time_wait=30'],
     });
     const sample = parseLines(stdout).findLast(({ type }) => type === 'sample');
     expect(sample).toMatchObject({ table: { count: 8, max: 8 } });
   });
 
   it.each([
-    [[log, '--timeout', 'tcp_lunch=30'], '--timeout: a timeout of the kernel'],
+    [[log, '--assume-timeout', 'tcp_lunch=30'], 'no such key'],
     [[log, recording], 'not parts of one recording'],
-    [[recording, '--timeout', 'udp=5'], 'a recording has the timeouts of its host'],
   ])('%j is bad usage', async (args, says) => {
     const { status, stdout, stderr } = await runCli({ args: ['replay', ...args] });
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });

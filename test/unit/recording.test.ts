@@ -52,7 +52,7 @@ describe('a recording', () => {
     }
     // Several blocks were whole: a crash costs the last one only.
     expect(most).toBeGreaterThan(small.length / 2);
-  });
+  }, 60_000);
 
   it('with a bit turned over gives a prefix of its records and an error, never another record', async () => {
     const bytes = await bytesOf(small);
@@ -66,7 +66,7 @@ describe('a recording', () => {
       }),
       { numRuns: 300 },
     );
-  });
+  }, 60_000);
 
   it('of a later format is refused with its version', async () => {
     const bytes = Uint8Array.from(await bytesOf(small));
