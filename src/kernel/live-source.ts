@@ -21,6 +21,8 @@ import {
   EMPTY_DRAINS_BEFORE_IDLE,
   EVENT_TRUESIZE_BYTES,
   IDLE_TICK_SECONDS,
+  LOOKUP_AGES_SECONDS,
+  LOOKUPS_PER_SECOND,
   STATS_SECONDS,
   TICK_SECONDS,
 } from '../model/limits.js';
@@ -41,6 +43,7 @@ import {
   type Stats,
   toCtwatchError,
 } from './addon.js';
+import { FlowSample } from './flow-sample.js';
 
 export interface LiveSourceOptions {
   /** Receive buffer asked for each event socket, bytes. */
@@ -68,6 +71,7 @@ class LiveReader {
   readonly #signal: AbortSignal;
   readonly #batch: EventBatch = createBatch(BATCH_ROWS);
   readonly #status = new Float64Array(DRAIN_STATUS.length);
+  readonly #sample = new FlowSample({ perSecond: LOOKUPS_PER_SECOND / LOOKUP_AGES_SECONDS.length, kinds: 'port' });
   // Not at once: whoever aborts may be reading the leased batch.
   readonly #onAbort = () => queueMicrotask(() => this.#stop());
   #socket: ConntrackSocket | undefined;
@@ -207,6 +211,7 @@ class LiveReader {
     batch.destroyCount = this.#status[DRAIN_STATUS.destroyCount] ?? 0;
     const empty = batch.newCount + batch.destroyCount === 0;
     this.#emptyDrains = empty ? this.#emptyDrains + 1 : 0;
+    this.#sample.observe(batch, readClocks().monotonicSeconds);
     if (!empty) this.#lease('batch', batch);
     return this.#status[DRAIN_STATUS.more] === 1 && !this.#closed;
   }
