@@ -58,6 +58,9 @@ export const TALKER_RATE_MIN = 0.05;
 /** Destinations listed in a `sample`. */
 export const TOP_LISTED = 5;
 
+/** Longest name of a process, unit, container or user that is told, characters: systemd allows 255, the kernel 15 for a process. */
+export const OWNER_TEXT_CHARS = 256;
+
 /** Flow classes with residence times of their own; the rest share one per protocol. */
 export const CLASSES_MAX = 28;
 

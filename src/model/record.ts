@@ -6,6 +6,7 @@
  */
 import type { EventBatch } from './batch.js';
 import type { CtwatchError } from './errors.js';
+import type { OwnerSighting } from './owner.js';
 
 /** A moment on both clocks. Intervals are taken from the first, the `time` of a line from the second. */
 export interface Instant {
@@ -132,6 +133,13 @@ export interface TickRecord {
   readonly counters?: KernelCounters;
 }
 
+/** New flows whose owners were asked for, a few a second. */
+export interface OwnersRecord {
+  readonly type: 'owners';
+  readonly at: Instant;
+  readonly sightings: readonly OwnerSighting[];
+}
+
 /** The last record of a source. With `error` it failed. */
 export interface CloseRecord {
   readonly type: 'close';
@@ -140,7 +148,7 @@ export interface CloseRecord {
   readonly error?: CtwatchError;
 }
 
-export type SourceRecord = OpenRecord | EntriesRecord | BatchRecord | TickRecord | CloseRecord;
+export type SourceRecord = OpenRecord | EntriesRecord | BatchRecord | TickRecord | OwnersRecord | CloseRecord;
 
 /** Receives the records of a source, then either `error` or `complete`. */
 export interface SourceObserver {

@@ -194,6 +194,8 @@ class Watch {
         return undefined;
       case 'tick':
         return this.#observeTick(record);
+      case 'owners':
+        return undefined;
       case 'close':
         return {
           ...record,

@@ -1,5 +1,6 @@
 /** Blocks of bytes back to records: the mirror of `RecordEncoder`. A batch is leased until the next record is asked for. */
 import { CtwatchError, ERRORS, type ErrorCode } from '../model/errors.js';
+import type { OwnerSighting } from '../model/owner.js';
 import type { CloseRecord, HostFacts, Instant, LossTotals, TickRecord } from '../model/record.js';
 import { BatchDecoder } from './batch-decoder.js';
 import { ByteReader } from './byte-stream.js';
@@ -58,6 +59,8 @@ export class RecordDecoder {
         const newEvents = records.varint();
         return { type, at, newEvents, destroyEvents: records.varint() };
       }
+      case 'owners':
+        return { type, at, sightings: JSON.parse(records.text()) as OwnerSighting[] };
       case 'close':
         return decodeClose(at, records.text());
     }

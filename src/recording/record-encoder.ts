@@ -28,7 +28,7 @@ export interface Block {
   readonly stored: Uint8Array;
 }
 
-export const RECORD_TYPES = ['open', 'entries', 'batch', 'tick', 'close', 'gap'] as const;
+export const RECORD_TYPES = ['open', 'entries', 'batch', 'tick', 'close', 'gap', 'owners'] as const;
 
 /** Set in the byte of a record's type when its times are written as they are. */
 export const RAW_TIMES = 0x80;
@@ -88,6 +88,9 @@ export class RecordEncoder {
       case 'gap':
         records.varint(record.newEvents);
         records.varint(record.destroyEvents);
+        break;
+      case 'owners':
+        records.text(JSON.stringify(record.sightings));
         break;
       case 'close': {
         const { reason, error } = record;

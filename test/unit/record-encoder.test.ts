@@ -180,6 +180,27 @@ describe('records written and read', () => {
     );
   });
 
+  it('gives back whose flows were asked for, whatever their names hold', () => {
+    const owner = {
+      key: 'odd "name".service/ä\\',
+      pid: 7,
+      startTicks: 123_456,
+      name: 'ä\\',
+      unit: 'odd "name".service',
+      uid: 0,
+    };
+    const flow = { family: 10, protocol: 6, source: '2001:db8::1', destination: '2001:db8::2', port: 6379 } as const;
+    const record: RecordedRecord = {
+      type: 'owners',
+      at,
+      sightings: [
+        { ...flow, direction: 'accepted', listener: true, count: 3, owner },
+        { ...flow, direction: 'forwarded', count: 1 },
+      ],
+    };
+    expect(roundTrip([record])).toEqual([record]);
+  });
+
   it('gives back what a source opened and ended with', () => {
     const error = new CtwatchError({ code: 'ERR_NETNS_GONE', operation: 'watch web', errno: 'ENOENT', remedy: 'look' });
     const [open, close, ended] = roundTrip([
