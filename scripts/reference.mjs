@@ -22,6 +22,7 @@ const PURPOSES = {
   sample: 'After 1 s, then every `interval` (default 10 s), and every second while an alert fires.',
   burst: 'New entries come several times faster than usual; and when that is over.',
   alert: 'A condition begins to hold, changes its severity, or ends.',
+  census: 'What is in the table. By `ctwatch who`, and at most once a minute while an alert is near or firing.',
   flow: 'With `--flows`: one line for each NEW and DESTROY event.',
   loss: 'Events were lost, or lines of this stream; and, with exact counts, when it is whole again.',
   notice: 'Something about this host limits what can be said.',
@@ -35,6 +36,7 @@ const EXAMPLE_KINDS = [
   ['sample', ({ forecast }) => forecast.verdict === 'plateaus'],
   ['burst', ({ phase }) => phase === 'start'],
   ['alert', ({ name, phase }) => name === 'time_to_full' && phase === 'firing'],
+  ['census', () => true],
   ['flow', ({ action }) => action === 'new'],
   ['flow', ({ action }) => action === 'destroy'],
   ['loss', ({ phase }) => phase === 'end'],
@@ -92,6 +94,9 @@ function fieldRows(schema, groups, prefix = '', optional = false) {
         describe(field.items.properties ? 'list' : `list of ${typeOf(field.items)}`, field.description ?? ''),
         ...rest,
       ];
+    }
+    if (field.additionalProperties?.type !== undefined) {
+      return [describe(`object of ${typeOf(field.additionalProperties)}`, field.description ?? '')];
     }
     if (field.type !== 'object') return [describe(`${typeOf(field)}${unitOf(path)}`, field.description ?? '')];
     if (groups.has(name)) {

@@ -25,6 +25,8 @@ export type DegradedCode = keyof typeof DEGRADED_CODES;
 export const NOTICES = {
   table_stale: 'the kernel has not told the size of the table for 5 s: no usage, no forecast until it does',
   recording_failed: 'the recording cannot be written: nothing more is recorded, the watch goes on',
+  census_failed: 'the table could not be listed: no census, the watch goes on',
+  reaped: 'the kernel was made to collect expired entries before the table is full (reap_at_ratio)',
   table_fresh: 'the kernel tells the size of the table again',
 } as const;
 

@@ -82,7 +82,7 @@ class ReplaySink implements EventSink {
 
   /** The source, whose `open` record opens the sink. */
   named(source: BatchSource): BatchSource {
-    return (observer, signal) =>
+    return (observer, signal, asks) =>
       source(
         {
           next: (record) => {
@@ -93,6 +93,7 @@ class ReplaySink implements EventSink {
           complete: () => observer.complete(),
         },
         signal,
+        asks,
       );
   }
 

@@ -5,16 +5,12 @@
  * A value that is not known is absent, never 0, -1 or "". Fields may be added; `v` is raised when one changes or leaves.
  */
 import * as v from 'valibot';
+import { censusFields } from './census-fields.js';
 import { ERROR_CODES } from './errors.js';
+import { count, describe, endpoint, network, nonNegative, ratio, table, timestamp } from './event-fields.js';
 
 /** Version of the contract, `v` of every line. */
 export const EVENTS_VERSION = 1;
-
-const describe = v.description;
-const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-const nonNegative = v.pipe(v.number(), v.minValue(0));
-const ratio = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
-const timestamp = v.pipe(v.string(), v.isoTimestamp(), describe('ISO 8601, UTC, milliseconds'));
 
 const head = {
   time: timestamp,
@@ -24,26 +20,6 @@ const head = {
   msg: v.pipe(v.string(), v.minLength(1), describe('One sentence for a person')),
   netns: v.optional(v.pipe(v.string(), describe('Network namespace, when it is not the own one'))),
 };
-
-const endpoint = v.object({
-  ip: v.pipe(v.string(), describe('IPv4 or IPv6 address')),
-  port: v.optional(v.pipe(count, v.maxValue(65_535), describe('Absent for protocols without ports'))),
-});
-
-const network = v.object({
-  transport: v.pipe(v.string(), describe('tcp, udp, icmp, ipv6-icmp, sctp, dccp, gre, udplite or the IANA number')),
-  type: v.optional(v.pipe(v.picklist(['ipv4', 'ipv6']), describe('Network layer'))),
-});
-
-const table = v.object({
-  count: v.optional(v.pipe(count, describe('Entries the kernel counts, expired ones included'))),
-  max: v.optional(v.pipe(count, describe('nf_conntrack_max, or the value of --assume-max'))),
-  used_ratio: v.optional(v.pipe(nonNegative, describe('count / max; above 1 only with --assume-max'))),
-  live: v.optional(v.pipe(count, describe('Entries that have not expired (model)'))),
-  expired: v.optional(v.pipe(count, describe('Dead entries the kernel has not collected yet (model)'))),
-  blind: v.optional(v.pipe(count, describe('Upper bound of entries that will send no DESTROY'))),
-  unassured_ratio: v.optional(v.pipe(ratio, describe('Share the kernel may evict when the table is full'))),
-});
 
 const rate = v.object({
   new_per_second: v.pipe(nonNegative, describe('NEW events over the last 10 s, lost ones included')),
@@ -216,6 +192,8 @@ const alert = v.object({
   ),
 });
 
+const census = v.object({ ...censusFields, ...head });
+
 const byDirection = v.object({
   original: v.pipe(nonNegative, describe('From source to destination')),
   reply: v.pipe(nonNegative, describe('Back')),
@@ -279,6 +257,9 @@ const notice = v.object({
   type: v.literal('notice'),
   ...head,
   ...degraded.entries,
+  collected: v.optional(
+    v.pipe(count, describe('With the code reaped: expired entries that the kernel collected, about')),
+  ),
 });
 
 const stop = v.object({
@@ -298,10 +279,10 @@ const stop = v.object({
 });
 
 /** Every line type by its `type`. */
-export const EVENT_SCHEMAS = { start, sample, burst, alert, flow, loss, notice, stop } as const;
+export const EVENT_SCHEMAS = { start, sample, burst, alert, census, flow, loss, notice, stop } as const;
 
 /** Any line. */
-export const eventSchema = v.variant('type', [start, sample, burst, alert, flow, loss, notice, stop]);
+export const eventSchema = v.variant('type', [start, sample, burst, alert, census, flow, loss, notice, stop]);
 
 export type EventType = keyof typeof EVENT_SCHEMAS;
 type Line<T extends EventType> = v.InferOutput<(typeof EVENT_SCHEMAS)[T]>;

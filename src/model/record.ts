@@ -97,6 +97,8 @@ export interface HostFacts {
   readonly table: TableStats;
   /** The per-CPU counters at the same time. */
   readonly counters: KernelCounters;
+  /** Addresses of the watched namespace, in text, by which a flow's direction is told. Absent: not readable. */
+  readonly addresses?: readonly string[];
   /** Receive buffer granted to each event socket, bytes. */
   readonly recvBufferBytes: number;
   /** The buffer could be forced above net.core.rmem_max. */
@@ -121,6 +123,47 @@ export interface BatchRecord {
   readonly at: Instant;
   readonly batch: EventBatch;
 }
+
+/** What a dump was taken for: its rows, or only that the kernel collects expired entries on the way. */
+export type DumpPurpose = 'census' | 'reap';
+
+/** A dump begins. One at a time; events go on meanwhile. */
+export interface CensusBeginRecord {
+  readonly type: 'census';
+  readonly at: Instant;
+  readonly phase: 'begin';
+  readonly purpose: DumpPurpose;
+  /** Read just before it. */
+  readonly table: TableStats;
+  /** As in `HostFacts`, read again. */
+  readonly addresses?: readonly string[];
+}
+
+/** A chunk of what is in the table: rows [0, newCount). Only with the purpose `census`. */
+export interface CensusRowsRecord {
+  readonly type: 'census';
+  readonly at: Instant;
+  readonly phase: 'rows';
+  readonly batch: EventBatch;
+}
+
+/** The dump is over. With `error` it failed, which ends nothing else. */
+export interface CensusEndRecord {
+  readonly type: 'census';
+  readonly at: Instant;
+  readonly phase: 'end';
+  /** All rows that were read. Fewer came: a recording left some out. */
+  readonly rows: number;
+  /** Read just after it; what it collected is missing from the count. */
+  readonly table?: TableStats;
+  readonly error?: CtwatchError;
+}
+
+/**
+ * A dump on demand. The kernel collects every expired entry of every namespace on the way, so the count falls and DESTROY events
+ * come in a burst between `begin` and a moment after `end`.
+ */
+export type CensusRecord = CensusBeginRecord | CensusRowsRecord | CensusEndRecord;
 
 /** The beat of the pipeline, about every `TICK_SECONDS`. */
 export interface TickRecord {
@@ -148,7 +191,14 @@ export interface CloseRecord {
   readonly error?: CtwatchError;
 }
 
-export type SourceRecord = OpenRecord | EntriesRecord | BatchRecord | TickRecord | OwnersRecord | CloseRecord;
+export type SourceRecord =
+  | OpenRecord
+  | EntriesRecord
+  | BatchRecord
+  | CensusRecord
+  | TickRecord
+  | OwnersRecord
+  | CloseRecord;
 
 /** Receives the records of a source, then either `error` or `complete`. */
 export interface SourceObserver {
@@ -158,8 +208,14 @@ export interface SourceObserver {
   complete(): void;
 }
 
+/** What the pipeline wants of a source: left here by `cli/`, taken by the source at its ticks. Recorded ones have no use for it. */
+export interface SourceAsks {
+  /** The dump that is wanted now; undefined when none is. A wish is taken once, and only when it can be granted. */
+  takeDump(): DumpPurpose | undefined;
+}
+
 /**
  * Starts a source. When `signal` aborts, what waits is delivered, then a last `tick`, a `close` record with the signal's
  * reason, and `complete`. A failure while running is a `close` record with the error.
  */
-export type BatchSource = (observer: SourceObserver, signal: AbortSignal) => void;
+export type BatchSource = (observer: SourceObserver, signal: AbortSignal, asks?: SourceAsks) => void;

@@ -126,6 +126,19 @@ export const settingsSchema = v.strictObject({
     ),
   ),
   flows: v.optional(v.pipe(v.boolean(), describe('One line per NEW and DESTROY')), false),
+  census: v.optional(
+    v.pipe(v.boolean(), describe('List the table while an alert on its size is near or firing, at most once a minute')),
+    true,
+  ),
+  reap_at_ratio: v.optional(
+    v.pipe(
+      ratio,
+      v.minValue(0.1, 'a ratio of at least 0.1 is expected'),
+      describe(
+        'count / max from which the kernel is made to collect expired entries, when there are enough; off when absent',
+      ),
+    ),
+  ),
   receive_buffer_bytes: v.optional(
     v.pipe(
       v.number(),

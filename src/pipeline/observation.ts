@@ -192,6 +192,8 @@ class Watch {
       case 'batch':
         this.#observeBatch(record.at.monotonicSeconds, record.batch);
         return undefined;
+      case 'census':
+        return undefined;
       case 'tick':
         return this.#observeTick(record);
       case 'owners':

@@ -17,8 +17,8 @@ import type { Block } from './record-encoder.js';
 /** Like that of PNG: a transfer as text, or one that cuts the eighth bit, breaks it. */
 export const MAGIC = Uint8Array.of(0x89, 0x43, 0x54, 0x57, 0x0d, 0x0a, 0x1a, 0x0a);
 
-/** Of the file format. */
-export const FORMAT_VERSION = 1;
+/** Of the file format: 2 has further kinds of record, a file of format 1 is read as well. */
+export const FORMAT_VERSION = 2;
 
 export const FILE_HEAD_BYTES = MAGIC.length + 4;
 const FRAME_HEAD_BYTES = 20;
@@ -97,8 +97,8 @@ export class FrameReader {
       throw new CtwatchError({ code: 'ERR_NOT_A_RECORDING', operation: `read ${this.#name}` });
     }
     const version = new DataView(head.buffer, head.byteOffset).getUint32(8, true);
-    if (version !== FORMAT_VERSION) {
-      const detail = `the recording has format ${version}, this program reads format ${FORMAT_VERSION}`;
+    if (version < 1 || version > FORMAT_VERSION) {
+      const detail = `the recording has format ${version}, this program reads formats 1 to ${FORMAT_VERSION}`;
       throw new CtwatchError({ code: 'ERR_RECORDING_VERSION', operation: `read ${this.#name}`, detail });
     }
     const frame = await this.#readFrame();

@@ -1,7 +1,16 @@
 /** Blocks of bytes back to records: the mirror of `RecordEncoder`. A batch is leased until the next record is asked for. */
 import { CtwatchError, ERRORS, type ErrorCode } from '../model/errors.js';
 import type { OwnerSighting } from '../model/owner.js';
-import type { CloseRecord, HostFacts, Instant, LossTotals, TickRecord } from '../model/record.js';
+import type {
+  CensusBeginRecord,
+  CensusEndRecord,
+  CensusRecord,
+  CloseRecord,
+  HostFacts,
+  Instant,
+  LossTotals,
+  TickRecord,
+} from '../model/record.js';
 import { BatchDecoder } from './batch-decoder.js';
 import { ByteReader } from './byte-stream.js';
 import { DEFLATED_STREAMS, type Layout, STREAMS, type StreamName } from './layout.js';
@@ -61,9 +70,20 @@ export class RecordDecoder {
       }
       case 'owners':
         return { type, at, sightings: JSON.parse(records.text()) as OwnerSighting[] };
+      case 'census':
+        return this.#decodeCensus(streams, at);
       case 'close':
         return decodeClose(at, records.text());
     }
+  }
+
+  #decodeCensus(streams: Streams, at: Instant): CensusRecord {
+    const rows = streams.records.varint();
+    if (rows === 0) return decodeCensusText(at, streams.records.text());
+    const batch = this.#batches.decode(streams, 0, rows, at.unixSeconds);
+    batch.newCount = rows;
+    batch.destroyCount = 0;
+    return { type: 'census', at, phase: 'rows', batch };
   }
 
   #decodeInstant(records: ByteReader, raw: boolean): Instant {
@@ -108,14 +128,31 @@ function addDifferences<T extends object>(before: T, names: readonly string[], r
   return after as T;
 }
 
+interface ErrorFields {
+  readonly code: string;
+  readonly operation: string;
+  readonly detail: string;
+  readonly errno?: string;
+  readonly remedy: string;
+}
+
+/** A code that this program does not know is one of a later one. */
+function toError(error: ErrorFields): CtwatchError {
+  return new CtwatchError({ ...error, code: error.code in ERRORS ? (error.code as ErrorCode) : 'ERR_KERNEL_SOURCE' });
+}
+
 function decodeClose(at: Instant, text: string): CloseRecord {
-  const { reason, error } = JSON.parse(text) as {
-    reason: string;
-    error?: { code: string; operation: string; detail: string; errno?: string; remedy: string };
-  };
-  if (error === undefined) return { type: 'close', at, reason };
-  const code = error.code in ERRORS ? (error.code as ErrorCode) : 'ERR_KERNEL_SOURCE';
-  return { type: 'close', at, reason, error: new CtwatchError({ ...error, code }) };
+  const { reason, error } = JSON.parse(text) as { reason: string; error?: ErrorFields };
+  return { type: 'close', at, reason, ...(error !== undefined && { error: toError(error) }) };
+}
+
+function decodeCensusText(at: Instant, text: string): CensusRecord {
+  type Begin = Omit<CensusBeginRecord, 'type' | 'at'>;
+  type End = Omit<CensusEndRecord, 'type' | 'at' | 'error'> & { readonly error?: ErrorFields };
+  const fields = JSON.parse(text) as Begin | End;
+  if (fields.phase === 'begin') return { type: 'census', at, ...fields };
+  const { error, ...rest } = fields;
+  return { type: 'census', at, ...rest, ...(error !== undefined && { error: toError(error) }) };
 }
 
 function splitBlock({ deflatable, stored }: Block): Streams {

@@ -2,7 +2,16 @@
  * Records as blocks of bytes. Times and readings are written as differences to those before, batches by `BatchEncoder`.
  * A block can be read when all blocks of its file before it have been.
  */
-import type { Instant, KernelCounters, LossTotals, SourceRecord, TableStats, TickRecord } from '../model/record.js';
+import type { CtwatchError } from '../model/errors.js';
+import type {
+  CensusRecord,
+  Instant,
+  KernelCounters,
+  LossTotals,
+  SourceRecord,
+  TableStats,
+  TickRecord,
+} from '../model/record.js';
 import { BatchEncoder } from './batch-encoder.js';
 import { ByteWriter } from './byte-stream.js';
 import { DEFLATED_STREAMS, INTEGER_MAX, LAYOUT, STORED_STREAMS, STREAMS, type StreamName } from './layout.js';
@@ -28,7 +37,7 @@ export interface Block {
   readonly stored: Uint8Array;
 }
 
-export const RECORD_TYPES = ['open', 'entries', 'batch', 'tick', 'close', 'gap', 'owners'] as const;
+export const RECORD_TYPES = ['open', 'entries', 'batch', 'tick', 'close', 'gap', 'owners', 'census'] as const;
 
 /** Set in the byte of a record's type when its times are written as they are. */
 export const RAW_TIMES = 0x80;
@@ -92,10 +101,12 @@ export class RecordEncoder {
       case 'owners':
         records.text(JSON.stringify(record.sightings));
         break;
+      case 'census':
+        this.#encodeCensus(record);
+        break;
       case 'close': {
         const { reason, error } = record;
-        // An error has its message in a place that JSON does not see.
-        records.text(JSON.stringify({ reason, ...(error && { error: { ...error, detail: error.message } }) }));
+        records.text(JSON.stringify({ reason, ...(error && { error: errorFields(error) }) }));
         break;
       }
     }
@@ -110,6 +121,23 @@ export class RecordEncoder {
       deflatable: joinBytes([directory, ...DEFLATED_STREAMS.map((name) => this.#streams[name])]),
       stored: joinBytes(STORED_STREAMS.map((name) => this.#streams[name])),
     };
+  }
+
+  /** A varint of the rows, 0 before a text. Its rows are written like ends of flows: those that are remembered stay so. */
+  #encodeCensus(record: CensusRecord): void {
+    const { records } = this.#streams;
+    if (record.phase === 'rows') {
+      const { batch, at } = record;
+      records.varint(batch.newCount);
+      if (batch.newCount > 0) {
+        this.#batches.encode({ ...batch, newCount: 0, destroyCount: batch.newCount }, at.unixSeconds);
+      }
+      return;
+    }
+    const { type, at, ...rest } = record;
+    const error = 'error' in rest && rest.error !== undefined ? { error: errorFields(rest.error) } : {};
+    records.varint(0);
+    records.text(JSON.stringify({ ...rest, ...error }));
   }
 
   #encodeHead({ type, at }: RecordedRecord): void {
@@ -164,6 +192,11 @@ export class RecordEncoder {
       this.#counters = counters;
     }
   }
+}
+
+/** An error has its message in a place that JSON does not see. */
+function errorFields(error: CtwatchError) {
+  return { ...error, detail: error.message };
 }
 
 function joinBytes(writers: readonly ByteWriter[]): Uint8Array {

@@ -126,7 +126,7 @@ export class Recorder {
 
   /** Everything recorded so far as it passes on: a source with a recorder beside its observer. */
   tee(source: BatchSource): BatchSource {
-    return (observer, signal) =>
+    return (observer, signal, asks) =>
       source(
         {
           next: (record) => {
@@ -137,6 +137,7 @@ export class Recorder {
           complete: () => observer.complete(),
         },
         signal,
+        asks,
       );
   }
 

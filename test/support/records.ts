@@ -13,7 +13,7 @@ function copyBatch(batch: EventBatch): EventBatch {
 
 /** A record that can be kept. */
 export function copyRecord(record: SourceRecord): SourceRecord {
-  return record.type === 'batch' || record.type === 'entries' ? { ...record, batch: copyBatch(record.batch) } : record;
+  return 'batch' in record ? { ...record, batch: copyBatch(record.batch) } : record;
 }
 
 const NO_LOSS: LossTotals = { lostNew: 0, lostDestroy: 0, malformed: 0, unknownLosses: 0 };

@@ -112,6 +112,45 @@ describe('records written and read', () => {
     );
   });
 
+  it('gives back a census with any rows, and forgets no flow for them', () => {
+    fc.assert(
+      fc.property(fc.array(batch, { maxLength: 6 }), (batches) => {
+        const records = buildBatches(batches).map((built, i): RecordedRecord => {
+          if (i % 2 === 0) return { type: 'batch', at, batch: built };
+          const rows = built.newCount + built.destroyCount;
+          return {
+            type: 'census',
+            at,
+            phase: 'rows',
+            batch: { ...built, newCount: Math.max(1, rows), destroyCount: 0 },
+          };
+        });
+        expect(roundTrip(records)).toEqual(records.map(comparable));
+      }),
+      { numRuns: 200 },
+    );
+    const flows = Array.from({ length: 1000 }, (_, i) => ({ id: i, sourcePort: 2000 + i }));
+    const others = Array.from({ length: 70_000 }, (_, i) => ({ id: 5000 + i }));
+    const encoder = new RecordEncoder();
+    encoder.encode({ type: 'batch', at, batch: batchOf(flows) });
+    encoder.encode({ type: 'census', at, phase: 'rows', batch: batchOf(others) });
+    encoder.take();
+    encoder.encode({ type: 'batch', at, batch: batchOf([], flows) });
+    expect(encoder.take().stored).toHaveLength(0);
+  });
+
+  it('gives back how a census began and ended, with its failure', () => {
+    const error = new CtwatchError({ code: 'ERR_REQUEST_TIMEOUT', operation: 'dump', errno: 'ETIMEDOUT' });
+    const table = { count: 70, max: 100 };
+    const records: RecordedRecord[] = [
+      { type: 'census', at, phase: 'begin', purpose: 'census', table, addresses: ['10.0.0.9', '::1'] },
+      { type: 'census', at, phase: 'end', rows: 12, table },
+      { type: 'census', at, phase: 'begin', purpose: 'reap', table },
+      { type: 'census', at, phase: 'end', rows: 0, error },
+    ];
+    expect(roundTrip(records)).toEqual(records);
+  });
+
   it('gives back the batches of a busy host, with more flows than are remembered', () => {
     const encoder = new RecordEncoder();
     const decoder = new RecordDecoder(LAYOUT);

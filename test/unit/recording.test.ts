@@ -70,11 +70,17 @@ describe('a recording', () => {
 
   it('of a later format is refused with its version', async () => {
     const bytes = Uint8Array.from(await bytesOf(small));
-    bytes[8] = 2;
+    bytes[8] = 3;
     const { records, error } = await readAll([chunksOf(bytes)]);
     expect(records).toEqual([]);
     expect(error).toMatchObject({ code: 'ERR_RECORDING_VERSION', exitStatus: 2 });
-    expect(String(error)).toContain('format 2');
+    expect(String(error)).toContain('format 3');
+  });
+
+  it('of format 1 is read: later ones only have more kinds of record', async () => {
+    const bytes = Uint8Array.from(await bytesOf(small));
+    bytes[8] = 1;
+    expect(await readAll([chunksOf(bytes)])).toEqual({ records: small.map(comparable), error: undefined });
   });
 
   it.each(['', '{"ts":1}\n', '\x89PNG\r\n\x1a\n', 'x'.repeat(5000)])('is not %j', async (text) => {
