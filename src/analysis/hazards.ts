@@ -70,6 +70,7 @@ export class Hazards {
   /** Part of those born that has expired and is still there, by age. */
   readonly #expired = new Float64Array(AGE_BINS);
   #expiredEntries = 0;
+  readonly #liveRatios = new Float64Array(AGE_BINS).fill(1);
   /** Entries by their present age that were there after the last sweep, or came since. */
   readonly #sinceSweep = new Float64Array(AGES_SECONDS);
   #expectedGone = 0;
@@ -125,11 +126,9 @@ export class Hazards {
     return { hazards: this.#hazards, frontierSeconds };
   }
 
-  /** Probability that an entry of this age bin that is in the table has not expired. */
-  liveRatio(bin: number): number {
-    const live = this.#survival[bin] ?? 0;
-    const expired = this.#expired[bin] ?? 0;
-    return live + expired > 1e-12 ? live / (live + expired) : 1;
+  /** Probability that an entry that is in the table has not expired, by age bin, at the end of the last second. */
+  get liveRatios(): Float64Array {
+    return this.#liveRatios;
   }
 
   /** Entries in the table that have expired, at the end of the last second. */
@@ -172,6 +171,7 @@ export class Hazards {
     for (const column of [...columns, this.#leaving, this.#expired]) column.fill(0);
     this.#leavingTotal = 0;
     this.#expiredEntries = 0;
+    this.#liveRatios.fill(1);
     this.#sinceSweep.fill(0);
     this.#expectedGone = 0;
     this.#gone = 0;
@@ -226,6 +226,12 @@ export class Hazards {
     this.#openExposure[AGES_SECONDS] = (this.#openExposure[AGES_SECONDS] ?? 0) + older;
   }
 
+  #liveRatio(bin: number): number {
+    const live = this.#survival[bin] ?? 0;
+    const expired = this.#expired[bin] ?? 0;
+    return live + expired > 1e-12 ? live / (live + expired) : 1;
+  }
+
   #density(bin: number): number {
     return (this.#survival[bin] ?? 0) * (this.#hazards[bin] ?? 0) + ANY_AGE;
   }
@@ -256,7 +262,7 @@ export class Hazards {
         this.#openDeaths[bin] = 0;
         this.#likelyExposure[bin] = 0;
       } else {
-        const likely = (aliveByAge[bin] ?? 0) * this.liveRatio(bin);
+        const likely = (aliveByAge[bin] ?? 0) * this.#liveRatio(bin);
         this.#likelyExposure[bin] = (this.#likelyExposure[bin] ?? 0) + likely;
       }
       this.#exposure[bin] = exposure;
@@ -273,7 +279,9 @@ export class Hazards {
       const expiring = from < 0 ? 0 : (this.#survival[from] ?? 0) * (this.#hazards[from] ?? 0);
       this.#expired[bin] = (from < 0 ? 0 : (this.#expired[from] ?? 0) * stays) + expiring * isLeft;
       const next = bin === 0 ? 0 : (aliveByAge[bin - 1] ?? 0);
-      this.#expiredEntries += next * (1 - this.liveRatio(bin));
+      const liveRatio = this.#liveRatio(bin);
+      this.#liveRatios[bin] = liveRatio;
+      this.#expiredEntries += next * (1 - liveRatio);
     }
   }
 }

@@ -31,10 +31,13 @@ export class InitialEntries {
   #later = 0;
   #renewed = 0;
   #total = 0;
+  /** How many have left by each second; made when it is asked for. */
+  #goneBySecond: Float64Array | undefined;
 
   /** Takes an entry of the dump, at a second of the daemon's life. */
   observe(second: number, columns: EventColumns, row: number): void {
     this.#total += 1;
+    this.#goneBySecond = undefined;
     const protocol = columns.protocol[row] ?? 0;
     const isRenewed =
       protocol === TCP
@@ -49,10 +52,8 @@ export class InitialEntries {
 
   /** What should be left at this age of the daemon. */
   view(atSeconds: number): InitialView {
-    const until = new Float64Array(REMAINING_SECONDS + 1);
-    for (let second = 0; second < REMAINING_SECONDS; second++) {
-      until[second + 1] = (until[second] ?? 0) + (this.#leaving[second] ?? 0);
-    }
+    this.#goneBySecond ??= this.#sumUp();
+    const until = this.#goneBySecond;
     const total = this.#total;
     const goneBy = (seconds: number) => until[Math.max(0, Math.min(REMAINING_SECONDS, Math.floor(seconds)))] ?? 0;
     return {
@@ -61,5 +62,13 @@ export class InitialEntries {
       renewed: this.#renewed + this.#later,
       expiredSince: (sinceSeconds) => goneBy(atSeconds) - goneBy(atSeconds - sinceSeconds),
     };
+  }
+
+  #sumUp(): Float64Array {
+    const until = new Float64Array(REMAINING_SECONDS + 1);
+    for (let second = 0; second < REMAINING_SECONDS; second++) {
+      until[second + 1] = (until[second] ?? 0) + (this.#leaving[second] ?? 0);
+    }
+    return until;
   }
 }

@@ -3,13 +3,14 @@
  *
  *   NEW ──> cohort of its second of birth ──(each second)──> a second older ──> DESTROY takes it out
  *
- * Cohorts are what a forecast starts from; how long they last is learned in `hazards.ts`, when the kernel collects them in
- * `collector.ts`, how many more will come in `arrivals.ts`. A flow that was lost is stood for by those of its second that were
- * seen; so is an end that was lost. Entries older than the daemon are known from the initial dump alone.
+ * Cohorts (`cohorts.ts`) are what a forecast starts from; how long they last is learned in `hazards.ts`, when the kernel
+ * collects them in `collector.ts`, how many more will come in `arrivals.ts`. A flow that was lost is stood for by those of its
+ * second that were seen; so is an end that was lost. Entries older than the daemon are known from the initial dump alone.
  */
 import { type EventColumns, PRESENT } from '../model/batch.js';
 import type { ProtocolTimeouts } from '../model/record.js';
 import { Arrivals } from './arrivals.js';
+import { Cohorts } from './cohorts.js';
 import { Collector, type CollectorSnapshot } from './collector.js';
 import { CLASS_COUNT, type FlowClass, FlowClasses } from './flow-classes.js';
 import { AGE_BINS, AGES_SECONDS, Hazards, type LearnedHazards } from './hazards.js';
@@ -31,10 +32,12 @@ const LOOKUP_RATE_SECONDS = 5;
 /** Age up to which a burst's onset limits the windows that its rate is read from. */
 const YOUNG_BURST_SECONDS = 3;
 
+const ALL_LIVE = new Float64Array(AGE_BINS).fill(1);
+
 /** What is known of one class. */
 export interface ClassLifetimes extends FlowClass, LearnedHazards {
   readonly index: number;
-  /** Entries that have not expired, by age bin in seconds; the last is all that are older. */
+  /** Entries that have not expired, by age bin in seconds; the last is all that are older. Valid until the next view. */
   readonly liveByAge: Float64Array;
   /** Entries that have expired and still count. */
   readonly expired: number;
@@ -93,12 +96,9 @@ export class Lifetimes {
   readonly #initial = new InitialEntries();
   readonly #pools: PooledHazards;
   readonly #hazards: readonly Hazards[] = Array.from({ length: CLASS_COUNT }, () => new Hazards());
-  /** Sampled entries by class and second of birth, and those that are older. */
-  readonly #alive = new Float64Array(CLASS_COUNT * AGES_SECONDS);
-  readonly #aliveOlder = new Float64Array(CLASS_COUNT);
-  /** Flows that a seen one of a second of birth stands for. */
-  readonly #weights = new Float64Array(AGES_SECONDS).fill(1);
-  readonly #aliveByAge = new Float64Array(AGE_BINS);
+  readonly #cohorts = new Cohorts();
+  /** Of the last view, by class. */
+  readonly #liveByAge: readonly Float64Array[] = Array.from({ length: CLASS_COUNT }, () => new Float64Array(AGE_BINS));
   readonly #timeouts: ProtocolTimeouts;
   readonly #assumed: readonly AssumedTimeout[];
   #originSeconds = Number.NaN;
@@ -141,8 +141,7 @@ export class Lifetimes {
         if (!tracked.isSampled(columns, row) || !tracked.add(columns, row, flowClass, this.#second)) return;
       }
     }
-    const cell = flowClass * AGES_SECONDS + (this.#second % AGES_SECONDS);
-    this.#alive[cell] = (this.#alive[cell] ?? 0) + 1;
+    this.#cohorts.add(flowClass, this.#second);
   }
 
   /** Takes the DESTROY event in `row`. Flows that are not followed are only counted. */
@@ -171,9 +170,11 @@ export class Lifetimes {
     this.#catchUp(atSeconds);
     this.#atSeconds = atSeconds;
     const weight = this.#arrivals.advance(seconds, newEvents);
-    if (weight > 1) this.#weigh(weight);
+    if (weight > 1) this.#cohorts.weigh(weight, this.#second);
     const lookupHazard = this.#collector.snapshot().hazardPerNewFlow * (newEvents ?? 0);
-    const expired = this.#hazards.reduce((sum, hazards) => sum + hazards.expiredEntries, 0) * this.#tracked.factor;
+    let expired = 0;
+    for (const hazards of this.#hazards) expired += hazards.expiredEntries;
+    expired *= this.#tracked.factor;
     this.#collector.observe({
       ...{ atSeconds, seconds, reapedNow },
       expectedByLookups: -Math.expm1(-lookupHazard) * expired,
@@ -198,7 +199,7 @@ export class Lifetimes {
       const described = this.#classes.describe(index);
       const trend = described && this.#arrivals.trend(index, dispersion, since);
       if (described === undefined || trend === undefined) continue;
-      if (trend.ratePerSecond <= 0 && this.#total(index) <= 0) continue;
+      if (trend.ratePerSecond <= 0 && this.#cohorts.total(index) <= 0) continue;
       newPerSecond += trend.ratePerSecond;
       classes.push(this.#describe(index, described, trend));
     }
@@ -217,16 +218,20 @@ export class Lifetimes {
   expiredEntries(count: number, blind: number): number {
     let tracked = 0;
     let expired = 0;
+    const weights = this.#cohorts.weightsByAge(this.#second);
     for (let index = 0; index < CLASS_COUNT; index++) {
-      if (this.#total(index) <= 0) continue;
-      const ages = this.#agesOf(index);
-      const hazards = this.#hazards[index];
+      if (this.#cohorts.total(index) <= 0) continue;
+      const ages = this.#cohorts.entriesByAge(index, this.#second);
+      const liveRatios = this.#liveRatiosOf(this.#hazards[index] as Hazards);
       for (let bin = 0; bin < AGE_BINS; bin++) {
-        const entries = (ages[bin] ?? 0) * this.#standsFor(bin);
+        const entries = (ages[bin] ?? 0) * (weights[bin] ?? 1);
         tracked += entries;
-        expired += entries * (1 - this.#liveRatio(hazards, bin));
+        expired += entries * (1 - (liveRatios[bin] ?? 1));
       }
     }
+    const { factor } = this.#tracked;
+    tracked *= factor;
+    expired *= factor;
     const initial = Math.min(blind, Math.max(0, count - tracked));
     const { sinceSweepSeconds } = this.#collector.snapshot();
     const initialExpired = this.#initial.view(this.#atSeconds - this.#originSeconds).expiredSince(sinceSweepSeconds);
@@ -240,12 +245,15 @@ export class Lifetimes {
 
   #describe(index: number, described: FlowClass, trend: Trend): ClassLifetimes {
     const hazards = this.#hazards[index] as Hazards;
-    const ages = this.#agesOf(index);
-    const liveByAge = new Float64Array(AGE_BINS);
+    const { factor } = this.#tracked;
+    const ages = this.#cohorts.entriesByAge(index, this.#second);
+    const weights = this.#cohorts.weightsByAge(this.#second);
+    const liveRatios = this.#liveRatiosOf(hazards);
+    const liveByAge = this.#liveByAge[index] as Float64Array;
     let expired = 0;
     for (let bin = 0; bin < AGE_BINS; bin++) {
-      const entries = (ages[bin] ?? 0) * this.#standsFor(bin);
-      const live = entries * this.#liveRatio(hazards, bin);
+      const entries = (ages[bin] ?? 0) * (weights[bin] ?? 1) * factor;
+      const live = entries * (liveRatios[bin] ?? 1);
       liveByAge[bin] = live;
       expired += entries - live;
     }
@@ -264,41 +272,8 @@ export class Lifetimes {
   }
 
   /** What is left right after a sweep is live, although the second is not closed yet. */
-  #liveRatio(hazards: Hazards | undefined, bin: number): number {
-    return this.#isSwept ? 1 : (hazards?.liveRatio(bin) ?? 1);
-  }
-
-  /** Flows that a followed one of this age stands for. */
-  #standsFor(bin: number): number {
-    const born = this.#second - bin;
-    const weight = bin < AGES_SECONDS && born >= 0 ? (this.#weights[born % AGES_SECONDS] ?? 1) : 1;
-    return this.#tracked.factor * weight;
-  }
-
-  /** Sampled entries of a class by age bin; valid until the next call. */
-  #agesOf(index: number): Float64Array {
-    const ages = this.#aliveByAge;
-    for (let age = 0; age < AGES_SECONDS; age++) {
-      const born = this.#second - age;
-      const alive = born < 0 ? 0 : (this.#alive[index * AGES_SECONDS + (born % AGES_SECONDS)] ?? 0);
-      ages[age] = Math.max(0, alive);
-    }
-    ages[AGES_SECONDS] = Math.max(0, this.#aliveOlder[index] ?? 0);
-    return ages;
-  }
-
-  #total(index: number): number {
-    let sum = this.#aliveOlder[index] ?? 0;
-    const offset = index * AGES_SECONDS;
-    for (let cell = offset; cell < offset + AGES_SECONDS; cell++) sum += this.#alive[cell] ?? 0;
-    return sum;
-  }
-
-  /** The seen flows of this second stand for lost ones too. Two lossy ticks of a second are averaged. */
-  #weigh(weight: number): void {
-    const cell = this.#second % AGES_SECONDS;
-    const before = this.#weights[cell] ?? 1;
-    this.#weights[cell] = before === 1 ? weight : (before + weight) / 2;
+  #liveRatiosOf(hazards: Hazards): Float64Array {
+    return this.#isSwept ? ALL_LIVE : hazards.liveRatios;
   }
 
   #members(): { readonly protocol: number; readonly hazards: Hazards }[] {
@@ -330,15 +305,15 @@ export class Lifetimes {
       if (protocol === undefined) continue;
       if (lost > 0)
         hazards.forEachCollected((age, entries) => this.#withdraw(index, this.#second - age, lost * entries));
-      if (!hazards.isActive && this.#total(index) <= 0) continue;
+      if (!hazards.isActive && this.#cohorts.total(index) <= 0) continue;
       hazards.relearn(this.#pools.prior(protocol));
       hazards.close({
-        ...{ aliveByAge: this.#agesOf(index), windowSeconds: this.#windowSeconds, isSwept },
+        ...{ aliveByAge: this.#cohorts.entriesByAge(index, this.#second), windowSeconds: this.#windowSeconds, isSwept },
         newPerSecond: this.#arrivals.ratePerSecond(index, 60),
         lookupHazard: hazardPerNewFlow * newPerSecond,
       });
     }
-    this.#age();
+    this.#cohorts.age(this.#second);
     this.#windowSeconds = isSwept ? 1 : this.#windowSeconds + 1;
     if (isSwept) this.#isSwept = false;
     this.#destroyEvents = 0;
@@ -347,29 +322,13 @@ export class Lifetimes {
     if (this.#second % ROTATE_SECONDS === 0) this.#rotate();
   }
 
-  /** The oldest cohort joins the pool, and its cell is free for the next second. */
-  #age(): void {
-    const cell = (this.#second + 1) % AGES_SECONDS;
-    for (let index = 0; index < CLASS_COUNT; index++) {
-      const leaving = index * AGES_SECONDS + cell;
-      this.#aliveOlder[index] = Math.max(0, (this.#aliveOlder[index] ?? 0) + (this.#alive[leaving] ?? 0));
-      this.#alive[leaving] = 0;
-    }
-    this.#weights[cell] = 1;
-  }
-
   #leave(flowClass: number, bornSecond: number): void {
     this.#hazards[flowClass]?.collect(this.#second - bornSecond);
     this.#withdraw(flowClass, bornSecond, 1);
   }
 
   #withdraw(flowClass: number, bornSecond: number, entries: number): void {
-    if (this.#second - bornSecond >= AGES_SECONDS) {
-      this.#aliveOlder[flowClass] = (this.#aliveOlder[flowClass] ?? 0) - entries;
-      return;
-    }
-    const cell = flowClass * AGES_SECONDS + (((bornSecond % AGES_SECONDS) + AGES_SECONDS) % AGES_SECONDS);
-    this.#alive[cell] = (this.#alive[cell] ?? 0) - entries;
+    this.#cohorts.withdraw(flowClass, bornSecond, entries, this.#second);
   }
 
   /** When a class gets another port, its flows join the rest and what it had learned is forgotten. */
@@ -379,13 +338,7 @@ export class Lifetimes {
     const { changed, rest } = rotated;
     this.#tracked.reassign(changed, rest);
     this.#arrivals.reassign(changed, rest);
-    for (let cell = 0; cell < AGES_SECONDS; cell++) {
-      const to = rest * AGES_SECONDS + cell;
-      this.#alive[to] = (this.#alive[to] ?? 0) + (this.#alive[changed * AGES_SECONDS + cell] ?? 0);
-    }
-    this.#aliveOlder[rest] = (this.#aliveOlder[rest] ?? 0) + (this.#aliveOlder[changed] ?? 0);
-    this.#aliveOlder[changed] = 0;
-    this.#alive.fill(0, changed * AGES_SECONDS, (changed + 1) * AGES_SECONDS);
+    this.#cohorts.reassign(changed, rest);
     this.#hazards[changed]?.clear();
   }
 }
