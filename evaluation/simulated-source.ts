@@ -38,6 +38,12 @@ const IPS_SEEN_REPLY_CONFIRMED = 2 | 8;
 const IPS_ASSURED = 4;
 const TCP_SYN_SENT = 1;
 const TCP_ESTABLISHED = 3;
+/** States by the timeout that a closing connection runs out in. */
+const TCP_CLOSING = new Map([
+  [10, 8],
+  [60, 2],
+  [120, 7],
+]);
 const TCP_TIME_WAIT = 7;
 const START: Instant = { monotonicSeconds: 1000, unixSeconds: 1_790_000_000 };
 
@@ -94,7 +100,7 @@ class Simulation {
       const isTcp = columns.protocol[row] === TCP;
       columns.present[row] = (columns.present[row] ?? 0) | PRESENT.timeout | (isTcp ? PRESENT.tcpState : 0);
       columns.timeoutSeconds[row] = isTcp && isRenewed ? 432_000 : Math.round(remainingSeconds);
-      columns.tcpState[row] = isTcp ? (isRenewed ? TCP_ESTABLISHED : TCP_TIME_WAIT) : 0;
+      columns.tcpState[row] = isTcp ? (isRenewed ? TCP_ESTABLISHED : this.#closingState(entry)) : 0;
       columns.status[row] = IPS_SEEN_REPLY_CONFIRMED | (isTcp ? IPS_ASSURED : 0);
       if (batch.newCount === batch.capacity) this.#flush('entries');
     }
@@ -144,7 +150,7 @@ class Simulation {
     this.#write(row, entry);
     const { columns } = batch;
     const isTcp = columns.protocol[row] === TCP;
-    const state = isNew ? TCP_SYN_SENT : TCP_TIME_WAIT;
+    const state = isNew ? TCP_SYN_SENT : this.#closingState(entry);
     columns.tcpState[row] = isTcp ? state : 0;
     columns.present[row] = (columns.present[row] ?? 0) | (isTcp ? PRESENT.tcpState : 0) | (isNew ? PRESENT.timeout : 0);
     columns.timeoutSeconds[row] = isNew ? (isTcp ? 120 : 30) : 0;
@@ -157,6 +163,10 @@ class Simulation {
     if (batch.newCount + batch.destroyCount > 0) this.#observer.next({ type, at: this.#at(), batch });
     batch.newCount = 0;
     batch.destroyCount = 0;
+  }
+
+  #closingState(entry: number): number {
+    return TCP_CLOSING.get(this.#world.timeoutOf(entry)) ?? TCP_TIME_WAIT;
   }
 
   /** The tuple of an entry, the same whenever it is asked. */

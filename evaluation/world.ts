@@ -82,6 +82,7 @@ export class World {
   #renewedUntilTick = new Int32Array(1 << 16);
   #expiresTick = new Int32Array(1 << 16);
   #renewedSeconds = new Uint16Array(1 << 16);
+  #timeoutSeconds = new Uint16Array(1 << 16);
   #state = new Uint8Array(1 << 16);
   #next = new Int32Array(1 << 16);
   #total = 0;
@@ -129,6 +130,11 @@ export class World {
     return this.#traffic[entry] ?? 0;
   }
 
+  /** Timeout that an entry runs out in, seconds. */
+  timeoutOf(entry: number): number {
+    return this.#timeoutSeconds[entry] ?? 0;
+  }
+
   /** Numbers of all entries that are live, with the seconds left of their timeout now. */
   *liveEntries(): Generator<{
     readonly entry: number;
@@ -159,6 +165,7 @@ export class World {
     copy.#renewedUntilTick = this.#renewedUntilTick.slice();
     copy.#expiresTick = this.#expiresTick.slice();
     copy.#renewedSeconds = this.#renewedSeconds.slice();
+    copy.#timeoutSeconds = this.#timeoutSeconds.slice();
     copy.#state = this.#state.slice();
     copy.#next = this.#next.slice();
     copy.#total = this.#total;
@@ -211,6 +218,7 @@ export class World {
     this.#traffic[entry] = traffic;
     this.#renewedUntilTick[entry] = Math.min(FOREVER_TICK, Math.floor(bornAt + activeSeconds * TICKS_PER_SECOND));
     this.#renewedSeconds[entry] = Math.min(300, renewedSeconds);
+    this.#timeoutSeconds[entry] = timeoutSeconds;
     const expiresTick = Math.floor(bornAt + (activeSeconds + timeoutSeconds) * TICKS_PER_SECOND);
     this.#state[entry] = LIVE;
     this.#expiresTick[entry] = Math.min(FOREVER_TICK, Math.max(expiresTick, this.#tick + 1));
@@ -316,6 +324,7 @@ export class World {
     this.#renewedUntilTick = enlarged(this.#renewedUntilTick, new Int32Array(size));
     this.#expiresTick = enlarged(this.#expiresTick, new Int32Array(size));
     this.#renewedSeconds = enlarged(this.#renewedSeconds, new Uint16Array(size));
+    this.#timeoutSeconds = enlarged(this.#timeoutSeconds, new Uint16Array(size));
     this.#state = enlarged(this.#state, new Uint8Array(size));
     this.#next = enlarged(this.#next, new Int32Array(size));
   }

@@ -31,6 +31,8 @@ export interface CollectorSnapshot {
   readonly intervalSeconds: number;
   /** A sweep was seen, so the next one can be told. */
   readonly isPhaseKnown: boolean;
+  /** A cycle was seen whole, so the next value rests on a measurement. */
+  readonly isHazardKnown: boolean;
   /** Hazard that a lookup meets an expired entry, for each new flow a second: h = this * new flows per second. */
   readonly hazardPerNewFlow: number;
 }
@@ -130,6 +132,7 @@ export class Collector {
       sinceSweepSeconds: this.#sinceSweepSeconds,
       intervalSeconds: this.#intervalSeconds,
       isPhaseKnown: this.#isPhaseKnown,
+      isHazardKnown: this.#cycles > 0,
       hazardPerNewFlow: this.#hazardPerNewFlow * this.#metRatio(),
     };
   }

@@ -45,6 +45,8 @@ export interface LearnedHazards {
   readonly hazards: Float64Array;
   /** First age not known yet, 0..513 s. */
   readonly frontierSeconds: number;
+  /** First age not known from entries that outlasted a sweep: beyond it those that wait for one are taken as live. */
+  readonly confirmedSeconds: number;
 }
 
 /** What a pool of classes or the kernel's timeouts say about an age nobody of the class has reached. */
@@ -120,10 +122,12 @@ export class Hazards {
   /** The hazards with `relearn`'s prior in them. Read it before the next call of this class. */
   describe(): LearnedHazards {
     let frontierSeconds = AGE_BINS;
+    let confirmedSeconds = AGE_BINS;
     for (let bin = AGE_BINS - 1; bin >= 0; bin--) {
       if (this.exposureAt(bin) < EXPOSURE_MIN) frontierSeconds = bin;
+      if ((this.#exposure[bin] ?? 0) < EXPOSURE_MIN) confirmedSeconds = bin;
     }
-    return { hazards: this.#hazards, frontierSeconds };
+    return { hazards: this.#hazards, frontierSeconds, confirmedSeconds };
   }
 
   /** Probability that an entry that is in the table has not expired, by age bin, at the end of the last second. */

@@ -12,9 +12,10 @@ import type { ProtocolTimeouts } from '../model/record.js';
 import { Arrivals } from './arrivals.js';
 import { Cohorts } from './cohorts.js';
 import { Collector, type CollectorSnapshot } from './collector.js';
+import type { Endings } from './endings.js';
 import { CLASS_COUNT, type FlowClass, FlowClasses } from './flow-classes.js';
 import { AGE_BINS, AGES_SECONDS, Hazards, type LearnedHazards } from './hazards.js';
-import { InitialEntries, type InitialView } from './initial-entries.js';
+import { InitialEntries, type InitialView, initialParts } from './initial-entries.js';
 import { PooledHazards } from './pooled-hazards.js';
 import type { AssumedTimeout } from './survival.js';
 import { TrackedFlows } from './tracked-flows.js';
@@ -45,6 +46,8 @@ export interface ClassLifetimes extends FlowClass, LearnedHazards {
   readonly hazardRatio: number;
   /** Its entries end far less often than those of the protocol's other classes at the same ages. */
   readonly staysLonger: boolean;
+  /** How its flows are likely to end, when something tells that before they do. */
+  readonly endings?: Endings;
   /** Where its arrivals are going. */
   readonly trend: Trend;
 }
@@ -93,7 +96,7 @@ export class Lifetimes {
   readonly #tracked = new TrackedFlows();
   readonly #arrivals = new Arrivals();
   readonly #collector: Collector;
-  readonly #initial = new InitialEntries();
+  readonly #initial: InitialEntries;
   readonly #pools: PooledHazards;
   readonly #hazards: readonly Hazards[] = Array.from({ length: CLASS_COUNT }, () => new Hazards());
   readonly #cohorts = new Cohorts();
@@ -121,6 +124,7 @@ export class Lifetimes {
     this.#assumed = assumed;
     this.#collector = new Collector(buckets);
     this.#pools = new PooledHazards(timeouts);
+    this.#initial = new InitialEntries(timeouts);
   }
 
   /** Counts the NEW event in `row`; follows it when it is in the sample. Allocates nothing, unless the sample is thinned. */
@@ -234,8 +238,9 @@ export class Lifetimes {
     expired *= factor;
     const initial = Math.min(blind, Math.max(0, count - tracked));
     const { sinceSweepSeconds } = this.#collector.snapshot();
-    const initialExpired = this.#initial.view(this.#atSeconds - this.#originSeconds).expiredSince(sinceSweepSeconds);
-    return (tracked > 0 ? (expired * (count - initial)) / tracked : 0) + Math.min(initial, initialExpired);
+    const view = this.#initial.view(this.#atSeconds - this.#originSeconds);
+    const initialExpired = initialParts(view, initial, sinceSweepSeconds).expired;
+    return (tracked > 0 ? (expired * (count - initial)) / tracked : 0) + initialExpired;
   }
 
   /** Flows that are followed now. */
@@ -259,14 +264,10 @@ export class Lifetimes {
     }
     const learned = hazards.describe();
     const staysLonger = this.#pools.staysLonger(described.protocol, hazards, learned.frontierSeconds);
+    const endings = this.#initial.endingsOf(described);
     return {
-      ...described,
-      ...learned,
-      index,
-      liveByAge,
-      expired,
-      trend,
-      staysLonger,
+      ...{ ...described, ...learned, index, liveByAge, expired, trend, staysLonger },
+      ...(endings && { endings }),
       hazardRatio: hazards.hazardRatio,
     };
   }

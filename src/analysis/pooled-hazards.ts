@@ -94,7 +94,10 @@ export class PooledHazards {
   /** The pools by protocol. */
   view(): ReadonlyMap<number, LearnedHazards> {
     return new Map(
-      [...this.#pools].map(([protocol, { hazards, frontierSeconds }]) => [protocol, { hazards, frontierSeconds }]),
+      [...this.#pools].map(([protocol, { hazards, frontierSeconds }]) => [
+        protocol,
+        { hazards, frontierSeconds, confirmedSeconds: frontierSeconds },
+      ]),
     );
   }
 }

@@ -11,6 +11,7 @@
  */
 
 import { AGES_SECONDS } from './hazards.js';
+import { initialParts } from './initial-entries.js';
 import type { ClassLifetimes, LifetimesView } from './lifetimes.js';
 import { CURVE_SECONDS, HORIZON_SECONDS, shiftSurvival, type World, writeSurvival } from './survival.js';
 
@@ -45,6 +46,8 @@ const SURVIVAL_ERROR_RATIO = 0.03;
 /** Ages are taken one by one to here and then in groups: the first ones are where a burst is. */
 const FINE_AGES_SECONDS = 32;
 const AGE_GROUP_SECONDS = 4;
+/** Halvings to solve an equation by. */
+const HALVINGS = 20;
 /** Initial entries without a dump: time constant of their leaving, by world. */
 const INITIAL_SECONDS: Readonly<Record<World, number>> = { expected: 180, stays: Number.POSITIVE_INFINITY, short: 60 };
 
@@ -104,7 +107,7 @@ interface Combination extends ProjectionInput {
 function combine({ lifetimes, count, horizons, sweeps, sums, initial, expiredNow, world }: Combination): Path {
   const mean = new Float64Array(horizons.length);
   const variance = new Float64Array(horizons.length);
-  const { hazardPerNewFlow } = lifetimes.collector;
+  const hazardPerNewFlow = Math.max(lifetimes.collector.hazardPerNewFlow, initial.hazardPerNewFlow);
   let expired = expiredNow;
   let before = (sums.live[0] ?? 0) + initial.liveAt(0, world);
   mean[0] = count;
@@ -153,6 +156,8 @@ interface Initial {
   readonly total: number;
   readonly expired: number;
   readonly liveAt: (aheadSeconds: number, world: World) => number;
+  /** As of `CollectorSnapshot`, by how many of the expired ones are still there; 0 when the collector knows better. */
+  readonly hazardPerNewFlow: number;
 }
 
 /** Entries that no NEW was seen of: what the kernel counts beyond the events, at most the blind ones. */
@@ -161,19 +166,38 @@ function initialEntries({ count, blind, lifetimes, uptimeSeconds }: ProjectionIn
   const total = Math.min(blind, Math.max(0, count - tracked));
   if (!initial.isDumped) {
     const liveAt = (ahead: number, world: World) => total * Math.exp(-ahead / INITIAL_SECONDS[world]);
-    return { total, expired: 0, liveAt };
+    return { total, expired: 0, liveAt, hazardPerNewFlow: 0 };
   }
-  const expired = Math.min(total, initial.expiredSince(Math.min(collector.sinceSweepSeconds, uptimeSeconds)));
-  const live = total - expired;
-  const closing = Math.max(0, initial.liveAt(0) - initial.renewed);
-  const renewed = Math.max(0, live - closing);
-  const closingScale = closing > 0 ? (live - renewed) / closing : 0;
-  const leaving = renewed < initial.renewed && renewed > 0 ? Math.log(initial.renewed / renewed) / uptimeSeconds : 0;
+  const sinceSeconds = Math.min(collector.sinceSweepSeconds, uptimeSeconds);
+  const { closing, renewed, expired } = initialParts(initial, total, sinceSeconds);
+  const closingScale = initial.closingAt(0) > 0 ? closing / initial.closingAt(0) : 0;
+  // Those that renew go as the dump let expect, or as fast as is seen.
+  const expected = initial.renewedAt(0);
+  const leaving = renewed < expected && renewed > 0 ? Math.log(expected / renewed) / uptimeSeconds : 0;
+  const scale = expected > 0 ? renewed / expected : 0;
   return {
     ...{ total, expired },
+    hazardPerNewFlow: collector.isHazardKnown
+      ? 0
+      : metHazard(expired, initial.expiredSince(sinceSeconds)) / (lifetimes.newPerSecond * sinceSeconds),
     liveAt: (ahead) =>
-      closingScale * Math.max(0, initial.liveAt(ahead) - initial.renewed) + renewed * Math.exp(-leaving * ahead),
+      closingScale * initial.closingAt(ahead) + scale * initial.renewedAt(ahead) * Math.exp(-leaving * ahead),
   };
+}
+
+/** What lookups meet in a while, integrated, if of so many that expired evenly over it `left` are still there. */
+function metHazard(left: number, expired: number): number {
+  // What is left is known to the square root of what came and went.
+  const ratio = (left + 2 * Math.sqrt(expired)) / expired;
+  if (!(ratio < 1)) return 0;
+  let low = 0;
+  let high = 1 / ratio;
+  for (let i = 0; i < HALVINGS; i++) {
+    const middle = (low + high) / 2;
+    if (-Math.expm1(-middle) / middle > ratio) low = middle;
+    else high = middle;
+  }
+  return low;
 }
 
 /** The class's live entries that are still live at each horizon. */

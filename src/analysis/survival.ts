@@ -7,6 +7,7 @@
  * rest on the guess.
  */
 import type { ProtocolTimeouts } from '../model/record.js';
+import { type Endings, endingSurvivors, endingsWeight } from './endings.js';
 import { AGES_SECONDS, type LearnedHazards } from './hazards.js';
 
 /** A timeout that is taken to be another one: what if TIME_WAIT were 30 s. */
@@ -51,7 +52,7 @@ function timeoutsOf(protocol: number, { tcp, udp, icmp }: ProtocolTimeouts): rea
  */
 export function writeSurvival(
   curve: Float64Array,
-  learned: LearnedHazards & { readonly protocol: number; readonly hazardRatio: number },
+  learned: LearnedHazards & { readonly protocol: number; readonly hazardRatio: number; readonly endings?: Endings },
   world: World,
   timeouts: ProtocolTimeouts,
 ): void {
@@ -70,6 +71,18 @@ export function writeSurvival(
     else if (bin >= frontierSeconds) hazard = 0;
     else if (hazardRatio !== 1) hazard = 1 - (1 - hazard) ** hazardRatio;
     survivors *= 1 - hazard;
+  }
+  if (learned.endings !== undefined) mixEndings(curve, learned.endings, learned.confirmedSeconds);
+}
+
+/** Beyond what is confirmed a curve is the world's or the evidence's, as likely as each is. */
+function mixEndings(curve: Float64Array, endings: Endings, confirmedSeconds: number): void {
+  const confirmed = curve[confirmedSeconds] ?? 0;
+  const weight = endingsWeight(endings, confirmedSeconds, confirmed);
+  if (weight === 0) return;
+  const scale = (weight * confirmed) / endingSurvivors(endings, confirmedSeconds);
+  for (let age = confirmedSeconds + 1; age < curve.length; age++) {
+    curve[age] = (1 - weight) * (curve[age] ?? 0) + scale * endingSurvivors(endings, age);
   }
 }
 
@@ -95,9 +108,22 @@ export function shiftSurvival(curve: Float64Array, { fromSeconds, toSeconds }: A
   }
 }
 
-/** How much of a class's behaviour has been seen, 0..1: the part seen to expire, or that survived three minutes. */
-export function learnedRatioOf({ hazards, frontierSeconds }: LearnedHazards): number {
-  let survivors = 1;
-  for (let bin = 0; bin < Math.min(frontierSeconds, AGES_SECONDS); bin++) survivors *= 1 - (hazards[bin] ?? 0);
-  return Math.max(1 - survivors, Math.min(1, frontierSeconds / 185));
+/**
+ * How much of a class's behaviour has been seen, 0..1: the part seen to expire, or that survived three minutes, and of the rest
+ * what evidence tells.
+ */
+export function learnedRatioOf({
+  hazards,
+  frontierSeconds,
+  confirmedSeconds,
+  endings,
+}: LearnedHazards & { readonly endings?: Endings }): number {
+  const survivorsAt = (age: number) => {
+    let survivors = 1;
+    for (let bin = 0; bin < Math.min(age, AGES_SECONDS); bin++) survivors *= 1 - (hazards[bin] ?? 0);
+    return survivors;
+  };
+  const seen = Math.max(1 - survivorsAt(frontierSeconds), Math.min(1, frontierSeconds / 185));
+  if (endings === undefined) return seen;
+  return seen + (1 - seen) * endingsWeight(endings, confirmedSeconds, survivorsAt(confirmedSeconds));
 }

@@ -64,6 +64,9 @@ export const OWNER_TEXT_CHARS = 256;
 /** Flow classes with residence times of their own; the rest share one per protocol. */
 export const CLASSES_MAX = 28;
 
+/** Destination ports of the initial dump whose closings are kept apart, 100 bytes each; the rest count for their protocol alone. */
+export const CLOSING_PORTS_MAX = 4096;
+
 /** Flows followed from NEW to DESTROY for their residence time; beyond it the sampling is halved. */
 export const TRACKED_FLOWS_MAX = 65_536;
 

@@ -11,14 +11,22 @@ const TREND = {
 function view(lifeSeconds: number, sinceSweepSeconds: number, change: Partial<LifetimesView> = {}): LifetimesView {
   const liveByAge = Float64Array.from({ length: AGE_BINS }, (_, bin) => (bin > 0 && bin <= lifeSeconds ? 100 : 0));
   const learned: ClassLifetimes = {
-    ...{ protocol: 6, port: 80, index: 0, frontierSeconds: AGE_BINS, hazardRatio: 1, staysLonger: false },
+    ...{
+      protocol: 6,
+      port: 80,
+      index: 0,
+      frontierSeconds: AGE_BINS,
+      confirmedSeconds: AGE_BINS,
+      hazardRatio: 1,
+      staysLonger: false,
+    },
     hazards: Float64Array.from({ length: AGE_BINS }, (_, bin) => (bin >= lifeSeconds ? 1 : 0)),
     ...{ liveByAge, expired: 100 * sinceSweepSeconds, trend: TREND },
   };
   return {
     ...{ classes: [learned], pooled: new Map(), newPerSecond: 100, dispersion: 1, observedSeconds: 1000, timeouts: {} },
-    initial: { isDumped: true, liveAt: () => 0, renewed: 0, expiredSince: () => 0 },
-    collector: { sinceSweepSeconds, intervalSeconds: 60, isPhaseKnown: true, hazardPerNewFlow: 0 },
+    initial: { isDumped: true, closingAt: () => 0, renewedAt: () => 0, expiredSince: () => 0 },
+    collector: { sinceSweepSeconds, intervalSeconds: 60, isPhaseKnown: true, isHazardKnown: true, hazardPerNewFlow: 0 },
     assumed: [],
     ...change,
   };
@@ -43,7 +51,13 @@ describe('project', () => {
   });
 
   it('is flat when lookups collect as fast as entries expire', () => {
-    const collector = { sinceSweepSeconds: 20, intervalSeconds: 60, isPhaseKnown: true, hazardPerNewFlow: 0.01 };
+    const collector = {
+      sinceSweepSeconds: 20,
+      intervalSeconds: 60,
+      isPhaseKnown: true,
+      isHazardKnown: true,
+      hazardPerNewFlow: 0.01,
+    };
     const lifetimes = view(30, 1, { collector });
     const path = projectOf(lifetimes, 3100);
     for (const seconds of [5, 20, 36, 58, 90, 300]) expect(Math.abs(at(path, seconds) - 3100)).toBeLessThan(130);
@@ -70,7 +84,13 @@ describe('project', () => {
 
   it('moves the ends of entries with an assumed timeout', () => {
     const assumed = [{ protocol: 6, fromSeconds: 120, toSeconds: 30 }];
-    const collector = { sinceSweepSeconds: 0, intervalSeconds: 60, isPhaseKnown: true, hazardPerNewFlow: 0.1 };
+    const collector = {
+      sinceSweepSeconds: 0,
+      intervalSeconds: 60,
+      isPhaseKnown: true,
+      isHazardKnown: true,
+      hazardPerNewFlow: 0.1,
+    };
     const path = projectOf(view(120, 0, { assumed, collector }), 12_000);
     expect(at(path, 300)).toBeCloseTo(3000, -3);
   });

@@ -10,7 +10,7 @@ import {
 } from '../../src/analysis/survival.js';
 
 const learned = (frontierSeconds: number, hazard: (bin: number) => number, protocol = 6) => ({
-  ...{ frontierSeconds, protocol, hazardRatio: 1 },
+  ...{ frontierSeconds, confirmedSeconds: frontierSeconds, protocol, hazardRatio: 1 },
   hazards: Float64Array.from({ length: AGE_BINS }, (_, bin) => hazard(bin)),
 });
 
