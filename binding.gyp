@@ -15,6 +15,7 @@
         'native/ct_parser.cc',
         'native/ct_requests.cc',
         'native/event_stream.cc',
+        'native/host_addresses.cc',
         'native/js_error.cc',
         'native/netlink_socket.cc',
         'native/netns_guard.cc',

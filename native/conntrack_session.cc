@@ -14,7 +14,9 @@ ConntrackSession::ConntrackSession(const SessionOptions& options, const NetnsGua
       new_(kEntryNew, options.receive_buffer_bytes),
       destroy_(kEntryDestroy, options.receive_buffer_bytes),
       requests_(std::make_shared<CtRequests>()),
-      dump_(std::make_shared<CtDump>()) {
+      dump_(std::make_shared<CtDump>()),
+      addresses_(std::make_shared<HostAddresses>()) {
+  if (!options.listen) return;
   // DESTROY first: whatever NEW shows, its DESTROY will be seen too. The other way round, a flow that ends in between
   // would be taken for a living one for ever.
   destroy_.Join(NFNLGRP_CONNTRACK_DESTROY);

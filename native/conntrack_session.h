@@ -12,6 +12,7 @@
 #include "column_writer.h"
 #include "ct_requests.h"
 #include "event_stream.h"
+#include "host_addresses.h"
 #include "netns_guard.h"
 #include "sysctls.h"
 
@@ -22,6 +23,8 @@ struct SessionOptions {
   int receive_buffer_bytes;
   // Namespace file; absent: the namespace of the thread.
   std::optional<std::string> netns_path;
+  // Whether events are subscribed to; without, only requests and the dump are of use.
+  bool listen = true;
 };
 
 // What one drain read, then totals since opening.
@@ -53,6 +56,7 @@ class ConntrackSession {
   int destroy_descriptor() const { return destroy_.descriptor(); }
   std::shared_ptr<CtRequests> requests() const { return requests_; }
   std::shared_ptr<CtDump> dump() const { return dump_; }
+  std::shared_ptr<HostAddresses> addresses() const { return addresses_; }
 
  private:
   // The guard keeps the thread in the namespace while the members are constructed.
@@ -63,6 +67,7 @@ class ConntrackSession {
   EventStream destroy_;
   std::shared_ptr<CtRequests> requests_;
   std::shared_ptr<CtDump> dump_;
+  std::shared_ptr<HostAddresses> addresses_;
 };
 
 }  // namespace ctwatch

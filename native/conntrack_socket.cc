@@ -33,10 +33,13 @@ SessionOptions ToOptions(const Napi::CallbackInfo& info) {
   const auto options = info[0].As<Napi::Object>();
   const Napi::Value path = options.Get("netnsPath");
   if (!path.IsUndefined() && !path.IsString()) throw Napi::TypeError::New(info.Env(), "netnsPath is not a string");
+  const Napi::Value listen = options.Get("listen");
+  if (!listen.IsUndefined() && !listen.IsBoolean()) throw Napi::TypeError::New(info.Env(), "listen is not a boolean");
   return {
       .receive_buffer_bytes = static_cast<int>(
           RequireInteger(options.Get("recvBufferBytes"), 1, kReceiveBufferBytesMax, "recvBufferBytes")),
       .netns_path = path.IsString() ? std::optional(path.As<Napi::String>().Utf8Value()) : std::nullopt,
+      .listen = listen.IsUndefined() || listen.As<Napi::Boolean>().Value(),
   };
 }
 
@@ -117,6 +120,7 @@ Napi::Function ConntrackSocket::Define(Napi::Env env) {
                          InstanceMethod<&Self::Call<&Self::Arm>>("arm"),
                          InstanceMethod<&Self::CallAsync<&Self::ReadStats>>("stats"),
                          InstanceMethod<&Self::CallAsync<&Self::ReadProtocolTimeouts>>("protocolTimeouts"),
+                         InstanceMethod<&Self::CallAsync<&Self::ReadAddresses>>("addresses"),
                          InstanceMethod<&Self::CallAsync<&Self::StartDump>>("dumpStart"),
                          InstanceMethod<&Self::CallAsync<&Self::ReadDump>>("dumpRead"),
                          InstanceMethod<&Self::Call<&Self::Close>>("close"),
@@ -258,11 +262,23 @@ Napi::Value ConntrackSocket::ReadProtocolTimeouts(const Napi::CallbackInfo& info
       [](Napi::Env env, const ProtocolTimeouts& timeouts) { return ToJs(env, timeouts); });
 }
 
+Napi::Value ConntrackSocket::ReadAddresses(const Napi::CallbackInfo& info) {
+  return RunOnWorker(
+      info.Env(), [addresses = Session().addresses()] { return addresses->Read(); },
+      [](Napi::Env env, const std::vector<std::string>& addresses) {
+        auto array = Napi::Array::New(env, addresses.size());
+        for (std::uint32_t i = 0; i < addresses.size(); ++i) array.Set(i, addresses[i]);
+        return array;
+      });
+}
+
 Napi::Value ConntrackSocket::StartDump(const Napi::CallbackInfo& info) {
+  if (!info[0].IsBoolean()) throw Napi::TypeError::New(info.Env(), "nothing is not a boolean");
+  const auto filter = info[0].As<Napi::Boolean>().Value() ? CtDump::Filter::kNothing : CtDump::Filter::kAll;
   return RunOnWorker(
       info.Env(),
-      [dump = Session().dump()] {
-        dump->Start();
+      [dump = Session().dump(), filter] {
+        dump->Start(filter);
         return std::monostate{};
       },
       [](Napi::Env env, std::monostate) { return env.Undefined(); });

@@ -5,7 +5,8 @@
 //     static readonly presentBits: Record<string, number>;
 //     static effectiveCapabilities(): number[];
 //
-//     constructor(options: { recvBufferBytes: number; netnsPath?: string });
+//     // `listen: false` subscribes to no events.
+//     constructor(options: { recvBufferBytes: number; netnsPath?: string; listen?: boolean });
 //     // `recvBufferBytes`: granted to each event socket as the kernel accounts it, twice what was asked for.
 //     readonly info: {
 //       recvBufferBytes: number;
@@ -17,7 +18,9 @@
 //     arm(): void;
 //     stats(): Promise<{ table: { count: number; max?: number }; counters: Record<string, number> }>;
 //     protocolTimeouts(): Promise<{ tcp?: number[]; udp?: number[]; icmp?: number }>;
-//     dumpStart(): Promise<void>;
+//     addresses(): Promise<string[]>;
+//     // With `nothing` no entry is listed, and the kernel collects expired ones all the same.
+//     dumpStart(nothing: boolean): Promise<void>;
 //     dumpRead(buffer: ArrayBuffer, rows: number): Promise<number>;
 //     close(): void;
 //   }
@@ -59,6 +62,7 @@ class ConntrackSocket final : public Napi::ObjectWrap<ConntrackSocket> {
   Napi::Value Arm(const Napi::CallbackInfo& info);
   Napi::Value ReadStats(const Napi::CallbackInfo& info);
   Napi::Value ReadProtocolTimeouts(const Napi::CallbackInfo& info);
+  Napi::Value ReadAddresses(const Napi::CallbackInfo& info);
   Napi::Value StartDump(const Napi::CallbackInfo& info);
   Napi::Value ReadDump(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);

@@ -1,8 +1,12 @@
 #include "ct_answers.h"
 
+#include <arpa/inet.h>
+#include <linux/if_addr.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_cttimeout.h>
+#include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 
 namespace ctwatch {
@@ -65,6 +69,25 @@ std::optional<std::vector<std::uint32_t>> ParseTimeouts(Bytes payload, std::size
     seconds.push_back(*timeout);
   }
   return seconds;
+}
+
+std::optional<std::string> ParseHostAddress(Bytes payload) {
+  if (payload.size() < sizeof(ifaddrmsg)) return std::nullopt;
+  const int family = LoadHostOrder<ifaddrmsg>(payload).ifa_family;
+  const std::size_t size = family == AF_INET ? sizeof(in_addr) : sizeof(in6_addr);
+  if (family != AF_INET && family != AF_INET6) return std::nullopt;
+  Bytes address;
+  Bytes local;
+  ForEachAttribute(payload.subspan(sizeof(ifaddrmsg)), [&](std::uint16_t type, Bytes value) {
+    if (value.size() != size) return;
+    if (type == IFA_ADDRESS && address.empty()) address = value;
+    if (type == IFA_LOCAL && local.empty()) local = value;
+  });
+  // On a point-to-point link IFA_ADDRESS is the peer's.
+  const Bytes own = local.empty() ? address : local;
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (own.empty() || inet_ntop(family, own.data(), text.data(), text.size()) == nullptr) return std::nullopt;
+  return text.data();
 }
 
 KernelError ParseError(const NetlinkMessage& message) {

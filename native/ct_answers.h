@@ -1,4 +1,4 @@
-// Turns the answers to requests into numbers: table and CPU statistics, protocol timeouts, errors. Pure.
+// Turns the answers to requests into numbers: table and CPU statistics, protocol timeouts, addresses, errors. Pure.
 
 #ifndef CTWATCH_CT_ANSWERS_H_
 #define CTWATCH_CT_ANSWERS_H_
@@ -56,6 +56,10 @@ bool AddCpuStats(Bytes payload, CpuStats& sum);
 
 // The timeouts 1 to `count` of an IPCTNL_MSG_TIMEOUT_DEFAULT_GET answer, seconds; nothing when one of them is missing.
 std::optional<std::vector<std::uint32_t>> ParseTimeouts(Bytes payload, std::size_t count);
+
+// The address of an RTM_NEWADDR message in text; nothing when it has none, or is neither IPv4 nor IPv6. `payload`
+// begins with the ifaddrmsg.
+std::optional<std::string> ParseHostAddress(Bytes payload);
 
 // Of a message of type NLMSG_ERROR. An error number of 0 is an acknowledgement; a message too short to tell is EBADMSG.
 KernelError ParseError(const NetlinkMessage& message);

@@ -31,7 +31,17 @@ struct TimeoutRequest {
   std::uint8_t l4_protocol = 0;
   std::array<std::uint8_t, 3> l4_padding{};
 };
-static_assert(sizeof(Request) == 20 && sizeof(TimeoutRequest) == 36);
+
+// No mark has a bit set where the mask has none: the kernel compares `mark & mask` with the mark asked for. A kernel
+// without marks lists everything.
+struct NothingRequest {
+  Request request;
+  nlattr mark_header{sizeof(nlattr) + sizeof(std::uint32_t), CTA_MARK};
+  std::uint32_t mark = htobe32(1);
+  nlattr mask_header{sizeof(nlattr) + sizeof(std::uint32_t), CTA_MARK_MASK};
+  std::uint32_t mask = 0;
+};
+static_assert(sizeof(NothingRequest) == 36 && sizeof(Request) == 20 && sizeof(TimeoutRequest) == 36);
 
 constexpr std::uint16_t kTimeoutDefaultGet = NFNL_SUBSYS_CTNETLINK_TIMEOUT << 8 | IPCTNL_MSG_TIMEOUT_DEFAULT_GET;
 
@@ -83,7 +93,7 @@ NetlinkMessage RequireAnswer(std::optional<NetlinkMessage> message, const char* 
 
 }  // namespace
 
-RequestSocket::RequestSocket() {
+RequestSocket::RequestSocket(int protocol) : socket_(protocol) {
   socket_.Enable(NETLINK_EXT_ACK);
   socket_.Enable(NETLINK_CAP_ACK);
 }
@@ -161,11 +171,13 @@ std::optional<std::vector<std::uint32_t>> CtRequests::ReadTimeouts(std::uint8_t 
   }
 }
 
-void CtDump::Start() {
+void CtDump::Start(Filter filter) {
   const std::lock_guard lock(mutex_);
   if (active_) throw OperationError("dump", EBUSY, "an earlier dump of the table has not been read to its end");
-  Request request = MakeRequest(ConntrackType(IPCTNL_MSG_CT_GET), NLM_F_DUMP);
-  socket_.Send(AsBytes(request));
+  const Request request = MakeRequest(ConntrackType(IPCTNL_MSG_CT_GET), NLM_F_DUMP);
+  NothingRequest nothing{.request = request};
+  const auto message = AsBytes(nothing);
+  socket_.Send(filter == Filter::kNothing ? message : message.first(sizeof(Request)));
   active_ = true;
 }
 

@@ -39,7 +39,8 @@ struct ProtocolTimeouts {
 // libuv worker. A request socket; opened where its thread was, used by one thread at a time under its owner's lock.
 class RequestSocket {
  public:
-  RequestSocket();
+  // `protocol` is NETLINK_*.
+  explicit RequestSocket(int protocol);
   RequestSocket(const RequestSocket&) = delete;
   RequestSocket& operator=(const RequestSocket&) = delete;
 
@@ -73,7 +74,7 @@ class CtRequests {
   std::optional<std::vector<std::uint32_t>> ReadTimeouts(std::uint8_t protocol, std::size_t count);
 
   std::mutex mutex_;
-  RequestSocket socket_;
+  RequestSocket socket_{NETLINK_NETFILTER};
 };
 
 // libuv worker, several at once: reads wait for each other. One dump at a time, pulled: the kernel walks the table only
@@ -81,8 +82,11 @@ class CtRequests {
 // twice.
 class CtDump {
  public:
+  // What to list: every entry; or none, which is cheaper and makes the kernel collect expired entries all the same.
+  enum class Filter { kAll, kNothing };
+
   // Throws OperationError "dump": EBUSY while an earlier dump is not read to its end.
-  void Start();
+  void Start(Filter filter);
 
   // Fills up to `rows` rows from row 0; fewer only at the end, then 0. After ETIMEDOUT the dump can be read on.
   std::size_t Read(const ColumnWriter& writer, std::size_t rows);
@@ -92,7 +96,7 @@ class CtDump {
 
  private:
   std::mutex mutex_;
-  RequestSocket socket_;
+  RequestSocket socket_{NETLINK_NETFILTER};
   bool active_ = false;
   std::uint64_t unusable_ = 0;
   std::atomic<std::uint64_t> malformed_ = 0;

@@ -3,6 +3,8 @@
 #ifndef CTWATCH_EVENT_STREAM_H_
 #define CTWATCH_EVENT_STREAM_H_
 
+#include <linux/netlink.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -49,7 +51,7 @@ class EventStream {
   bool Refill();
 
   const std::uint16_t type_;
-  NetlinkSocket socket_;
+  NetlinkSocket socket_{NETLINK_NETFILTER};
   ReceiveBuffer receive_buffer_;
   // An event has 140 to 400 bytes and a datagram of its own (never seen otherwise, though several would be legal). What
   // does not fit the rows stays in `reader_` for the next drain.

@@ -12,12 +12,13 @@
 
 namespace ctwatch {
 
-NetlinkSocket::NetlinkSocket() : fd_(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER)) {
-  if (!fd_.valid()) throw OperationError("socket", errno, "cannot open a netfilter netlink socket");
+NetlinkSocket::NetlinkSocket(int protocol)
+    : fd_(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol)) {
+  if (!fd_.valid()) throw OperationError("socket", errno, "cannot open a netlink socket");
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
   if (bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    throw OperationError("bind", errno, "cannot bind a netfilter netlink socket");
+    throw OperationError("bind", errno, "cannot bind a netlink socket");
   }
 }
 

@@ -1,4 +1,4 @@
-// One NETLINK_NETFILTER socket: carries bytes, decodes nothing.
+// One netlink socket: carries bytes, decodes nothing.
 
 #ifndef CTWATCH_NETLINK_SOCKET_H_
 #define CTWATCH_NETLINK_SOCKET_H_
@@ -36,8 +36,9 @@ struct ReceiveBuffer {
 // OperationError with the operation named here.
 class NetlinkSocket {
  public:
-  // In the network namespace of the calling thread, where the socket then stays. "socket", "bind".
-  NetlinkSocket();
+  // In the network namespace of the calling thread, where the socket then stays. `protocol` is NETLINK_*. "socket",
+  // "bind".
+  explicit NetlinkSocket(int protocol);
 
   // Asks for `bytes` of receive buffer: forced with CAP_NET_ADMIN in the initial user namespace, else capped by
   // net.core.rmem_max. "receive-buffer".

@@ -42,7 +42,10 @@ export interface ConntrackSocket {
   arm(): void;
   stats(): Promise<Stats>;
   protocolTimeouts(): Promise<{ tcp?: number[]; udp?: number[]; icmp?: number }>;
-  dumpStart(): Promise<void>;
+  /** Addresses of the namespace, in text. Needs no privilege. */
+  addresses(): Promise<string[]>;
+  /** With `nothing` no entry is listed; the kernel collects expired ones all the same. */
+  dumpStart(nothing: boolean): Promise<void>;
   /** Fills up to `rows` entries; 0 at the end. */
   dumpRead(buffer: ArrayBuffer, rows: number): Promise<number>;
   close(): void;
@@ -50,7 +53,7 @@ export interface ConntrackSocket {
 
 interface Addon {
   readonly ConntrackSocket: {
-    new (options: { recvBufferBytes: number; netnsPath?: string }): ConntrackSocket;
+    new (options: { recvBufferBytes: number; netnsPath?: string; listen: boolean }): ConntrackSocket;
     readonly layout: readonly (readonly [string, string])[];
     readonly presentBits: Readonly<Record<string, number>>;
     effectiveCapabilities(): number[];
@@ -90,13 +93,20 @@ function loadAddon(): Addon {
   return addon;
 }
 
+export interface SocketOptions {
+  readonly recvBufferBytes: number;
+  readonly netns?: string | undefined;
+  /** Join the groups of events. Default true; false leaves requests and the dump. */
+  readonly listen?: boolean;
+}
+
 /** Opens the event sockets and joins their groups. Throws `CtwatchError`. */
-export function openConntrackSocket(options: { recvBufferBytes: number; netns?: string | undefined }): ConntrackSocket {
+export function openConntrackSocket({ recvBufferBytes, listen = true, ...options }: SocketOptions): ConntrackSocket {
   const { ConntrackSocket } = loadAddon();
   try {
     return options.netns === undefined
-      ? new ConntrackSocket({ recvBufferBytes: options.recvBufferBytes })
-      : new ConntrackSocket({ recvBufferBytes: options.recvBufferBytes, netnsPath: netnsPath(options.netns) });
+      ? new ConntrackSocket({ recvBufferBytes, listen })
+      : new ConntrackSocket({ recvBufferBytes, listen, netnsPath: netnsPath(options.netns) });
   } catch (error) {
     const failure = toCtwatchError(error, 'ERR_KERNEL_SOURCE');
     if (failure.code !== 'ERR_NETNS_NOT_FOUND') throw failure;

@@ -179,7 +179,7 @@ class LiveReader {
   /** The entries that were there before us, with the time each has left. The kernel collects expired ones on the way. */
   async #dump(socket: ConntrackSocket): Promise<void> {
     const batch = createBatch(BATCH_ROWS);
-    await socket.dumpStart();
+    await socket.dumpStart(false);
     for (;;) {
       const rows = await readDump(socket, batch);
       if (rows === 0 || this.#closed) return;

@@ -1,6 +1,8 @@
 #include "ct_answers.h"
 
 #include <linux/netfilter/nfnetlink_cttimeout.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 
@@ -30,6 +32,18 @@ std::string DescribeError(const Block& block) {
   MessageReader reader{Bytes(block)};
   const KernelError error = ParseError(*reader.Next());
   return std::to_string(error.error_number) + " " + error.text;
+}
+
+std::string DescribeAddress(const Block& block) {
+  MessageReader reader{Bytes(block)};
+  return ParseHostAddress(reader.Next()->payload).value_or("none");
+}
+
+// An RTM_NEWADDR message.
+Block AddressMessage(std::uint8_t family, const std::string& attributes) {
+  const auto length = static_cast<std::uint32_t>(sizeof(nlmsghdr) + sizeof(ifaddrmsg) + attributes.size());
+  return ToBlock(HostOrder(nlmsghdr{length, RTM_NEWADDR, 0, 0, 0}) + HostOrder(ifaddrmsg{family, 24, 0, 0, 2}) +
+                 attributes);
 }
 
 Block ErrorMessage(std::uint16_t flags, int error, std::uint32_t echoed_length, const std::string& rest) {
@@ -74,6 +88,17 @@ void TestAnswers(Report& report) {
   report.Equal("timeouts of udp", DescribeTimeouts(Real("timeouts_udp"), CTA_TIMEOUT_UDP_MAX), "30 120 ");
   report.Equal("timeout of icmp", DescribeTimeouts(Real("timeouts_icmp"), CTA_TIMEOUT_ICMP_MAX), "30 ");
   report.Equal("a timeout is missing", DescribeTimeouts(Real("timeouts_icmp"), 2), "unreadable");
+
+  report.Equal("address of IPv4", DescribeAddress(Real("address_ipv4")), "127.0.0.1");
+  report.Equal("own address of a point-to-point link", DescribeAddress(Real("address_ipv4_point_to_point")),
+               "10.9.8.7");
+  report.Equal("address of IPv6", DescribeAddress(Real("address_ipv6")), "2001:db8::5");
+  report.Equal("no address", DescribeAddress(AddressMessage(AF_INET, "")), "none");
+  report.Equal("address of 3 bytes", DescribeAddress(AddressMessage(AF_INET, Attribute(IFA_LOCAL, "abc"))), "none");
+  report.Equal("address of another family", DescribeAddress(AddressMessage(AF_UNIX, Attribute(IFA_LOCAL, "abcd"))),
+               "none");
+  report.Equal("address message cut short",
+               DescribeAddress(ToBlock(HostOrder(nlmsghdr{20, RTM_NEWADDR, 0, 0, 0}) + "abcd")), "none");
 
   report.Equal("error of an unknown operation", DescribeError(Real("error_unknown_operation")), "22 ");
   report.Equal("acknowledgement", DescribeError(ErrorMessage(0, 0, 16, "")), "0 ");

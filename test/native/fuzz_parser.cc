@@ -39,6 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     ParseTableStats(message->payload);
     AddCpuStats(message->payload, sum);
     ParseTimeouts(message->payload, 11);
+    ParseHostAddress(message->payload);
     ParseError(*message);
   }
   return 0;
