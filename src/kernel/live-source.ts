@@ -28,10 +28,14 @@ import {
 } from '../model/limits.js';
 import {
   type BatchSource,
+  type CensusRecord,
+  type EntriesRecord,
   type HostFacts,
   type Instant,
   type ProtocolTimeouts,
+  type SourceAsks,
   type SourceObserver,
+  type SourceRecord,
   TCP_TIMEOUT_NAMES,
 } from '../model/record.js';
 import {
@@ -43,6 +47,7 @@ import {
   type Stats,
   toCtwatchError,
 } from './addon.js';
+import { readAddresses, TableDumps } from './dumps.js';
 import { FlowSample } from './flow-sample.js';
 
 export interface LiveSourceOptions {
@@ -62,13 +67,14 @@ export interface LiveSourceOptions {
  * before its `open` record, with `ERR_NETNS_GONE` or `ERR_KERNEL_SOURCE` in its `close` record.
  */
 export function liveSource(options: LiveSourceOptions): BatchSource {
-  return (observer, signal) => void new LiveReader(options, observer, signal).run();
+  return (observer, signal, asks) => void new LiveReader(options, observer, signal, asks).run();
 }
 
 class LiveReader {
   readonly #options: LiveSourceOptions;
   readonly #observer: SourceObserver;
   readonly #signal: AbortSignal;
+  readonly #asks: SourceAsks | undefined;
   readonly #batch: EventBatch = createBatch(BATCH_ROWS);
   readonly #status = new Float64Array(DRAIN_STATUS.length);
   readonly #sample = new FlowSample({ perSecond: LOOKUPS_PER_SECOND / LOOKUP_AGES_SECONDS.length, kinds: 'port' });
@@ -84,12 +90,14 @@ class LiveReader {
   #idle = false;
   #closed = false;
   #stats: Reading<Stats> | undefined;
+  #dumps: TableDumps | undefined;
   #netnsInode: number | undefined;
 
-  constructor(options: LiveSourceOptions, observer: SourceObserver, signal: AbortSignal) {
+  constructor(options: LiveSourceOptions, observer: SourceObserver, signal: AbortSignal, asks?: SourceAsks) {
     this.#options = options;
     this.#observer = observer;
     this.#signal = signal;
+    this.#asks = asks;
   }
 
   async run(): Promise<void> {
@@ -103,6 +111,12 @@ class LiveReader {
       this.#socket = socket;
       this.#drainIntervalMs = drainIntervalMs(socket.info.recvBufferBytes);
       this.#stats = new Reading(STATS_SECONDS, () => socket.stats());
+      this.#dumps = new TableDumps({
+        socket,
+        readClocks,
+        emit: (record) => this.#emitDumped(record),
+        isClosed: () => this.#closed,
+      });
       this.#netnsInode = this.#readNetnsInode();
       const host = await this.#readHost(socket);
       this.#observer.next({ type: 'open', at, host });
@@ -111,17 +125,17 @@ class LiveReader {
       this.#observer.error(toCtwatchError(error, 'ERR_KERNEL_SOURCE'));
       return;
     }
-    await this.#read(this.#socket);
+    await this.#read(this.#socket, this.#dumps);
   }
 
-  async #read(socket: ConntrackSocket): Promise<void> {
+  async #read(socket: ConntrackSocket, dumps: TableDumps): Promise<void> {
     if (this.#signal.aborted) return this.#stop();
     this.#signal.addEventListener('abort', this.#onAbort, { once: true });
     socket.onReadable(() => this.#guard(() => this.#wake()));
     this.#guard(() => this.#turn());
     this.#guard(() => this.#tick());
     try {
-      await this.#dump(socket);
+      await dumps.listInitial();
     } catch (error) {
       this.#end(error);
     }
@@ -161,7 +175,8 @@ class LiveReader {
   }
 
   async #readHost(socket: ConntrackSocket): Promise<HostFacts> {
-    const [{ table, counters }, timeouts] = await Promise.all([socket.stats(), readTimeouts(socket)]);
+    const requests = [socket.stats(), readTimeouts(socket), readAddresses(socket)] as const;
+    const [{ table, counters }, timeouts, addresses] = await Promise.all(requests);
     return {
       hostname: hostname(),
       kernelRelease: release(),
@@ -171,21 +186,10 @@ class LiveReader {
       timeouts,
       table,
       counters,
+      ...addresses,
       recvBufferBytes: socket.info.recvBufferBytes,
       recvBufferForced: socket.info.recvBufferForced,
     };
-  }
-
-  /** The entries that were there before us, with the time each has left. The kernel collects expired ones on the way. */
-  async #dump(socket: ConntrackSocket): Promise<void> {
-    const batch = createBatch(BATCH_ROWS);
-    await socket.dumpStart(false);
-    for (;;) {
-      const rows = await readDump(socket, batch);
-      if (rows === 0 || this.#closed) return;
-      batch.newCount = rows;
-      this.#lease('entries', batch);
-    }
   }
 
   /** Drains until the queues are empty, then decides when to look again. */
@@ -212,13 +216,18 @@ class LiveReader {
     const empty = batch.newCount + batch.destroyCount === 0;
     this.#emptyDrains = empty ? this.#emptyDrains + 1 : 0;
     this.#sample.observe(batch, readClocks().monotonicSeconds);
-    if (!empty) this.#lease('batch', batch);
+    if (!empty) this.#lease({ type: 'batch', at: readClocks(), batch });
     return this.#status[DRAIN_STATUS.more] === 1 && !this.#closed;
   }
 
-  #lease(type: 'batch' | 'entries', batch: EventBatch): void {
-    this.#observer.next({ type, at: readClocks(), batch });
-    if (this.#options.poisonReleased === true) new Uint8Array(batch.buffer).fill(0xa5);
+  #lease(record: Extract<SourceRecord, { readonly batch: EventBatch }>): void {
+    this.#observer.next(record);
+    if (this.#options.poisonReleased === true) new Uint8Array(record.batch.buffer).fill(0xa5);
+  }
+
+  #emitDumped(record: EntriesRecord | CensusRecord): void {
+    if ('batch' in record) this.#lease(record);
+    else this.#observer.next(record);
   }
 
   /** The first event after a quiet time: a tick ends that time, so that the event falls into a short one. */
@@ -249,6 +258,7 @@ class LiveReader {
     this.#beatAt = at.monotonicSeconds;
     this.#emitTick(at);
     if (this.#closed) return;
+    this.#dumps?.ask(this.#asks, at.monotonicSeconds);
     if (this.#stats?.ask(at.monotonicSeconds, (error) => this.#end(error)) !== true) return;
     // At the same pace. Our sockets keep a deleted namespace alive and silent: only its name tells.
     if (this.#readNetnsInode() === this.#netnsInode) return;
@@ -338,17 +348,6 @@ class Reading<T> {
 function drainIntervalMs(recvBufferBytes: number): number {
   const halfFullMs = (recvBufferBytes / EVENT_TRUESIZE_BYTES / 2 / DRAIN_EVENTS_PER_SECOND) * 1000;
   return Math.min(DRAIN_INTERVAL_MAX_MS, Math.max(DRAIN_INTERVAL_MIN_MS, Math.floor(halfFullMs)));
-}
-
-/** One chunk; a kernel that is busy for long is asked again, as the dump is only put off. */
-async function readDump(socket: ConntrackSocket, batch: EventBatch): Promise<number> {
-  for (;;) {
-    try {
-      return await socket.dumpRead(batch.buffer, batch.capacity);
-    } catch (error) {
-      if (toCtwatchError(error, 'ERR_KERNEL_SOURCE').code !== 'ERR_REQUEST_TIMEOUT') throw error;
-    }
-  }
 }
 
 async function readTimeouts(socket: ConntrackSocket): Promise<ProtocolTimeouts> {

@@ -133,8 +133,8 @@ export interface CensusBeginRecord {
   readonly at: Instant;
   readonly phase: 'begin';
   readonly purpose: DumpPurpose;
-  /** Read just before it. */
-  readonly table: TableStats;
+  /** Read just before it; absent when the kernel did not answer in time. */
+  readonly table?: TableStats;
   /** As in `HostFacts`, read again. */
   readonly addresses?: readonly string[];
 }
