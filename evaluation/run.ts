@@ -9,7 +9,7 @@ import { availableParallelism, release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { namespaceObstacle } from '../test/kernel/namespace.js';
 import { CURVE_NOISE } from './bursts/scenarios.js';
-import { evaluateKernel } from './kernel/kernel.js';
+import { evaluateKernel, rescoreKernel } from './kernel/kernel.js';
 import { drawBursts, drawErrors, drawLead, drawRuns } from './plots.js';
 import { answerAll } from './pool.js';
 import {
@@ -32,7 +32,8 @@ const PICTURES = 'docs/accuracy';
 const PREVIEWS = 'build/evaluation';
 const EXPECTED = 'test/unit/evaluation.expected.json';
 const USAGE = `usage: npm run evaluate -- [--seeds 20] [--months 24] [--only NAME,...] [--quick] [--jobs N] [--write]
-       npm run evaluate -- --kernel [--repeats 3] [--write]     as root, six minutes
+       npm run evaluate -- --kernel [--repeats 3] [--keep FOLDER] [--write]     as root, six minutes
+       npm run evaluate -- --kernel --from FOLDER               today's forecast of what was kept
        npm run evaluate -- --update-expected                    accept what ${EXPECTED} then holds`;
 /** A quick look leaves out what plays half a day. */
 const QUICK_SECONDS_MAX = 7200;
@@ -59,6 +60,7 @@ function parseOptions() {
           jobs: { type: 'string' },
         },
         ...{ repeats: { type: 'string', default: '3' }, kernel: { type: 'boolean' }, quick: { type: 'boolean' } },
+        ...{ keep: { type: 'string' }, from: { type: 'string' } },
         ...{ write: { type: 'boolean' }, 'update-expected': { type: 'boolean' } },
       },
     }).values;
@@ -166,12 +168,19 @@ function chooseScenarios(): readonly Scenario[] {
 }
 
 async function runKernel(): Promise<void> {
+  if (options.from !== undefined) {
+    if (options.write) refuse(2, '--write needs a run on the kernel');
+    console.log(
+      formatKernel(await rescoreKernel(options.from), `Recordings of ${options.from}, commit ${readCommit()}.`),
+    );
+    return;
+  }
   const obstacle = namespaceObstacle();
   if (obstacle !== undefined) refuse(3, obstacle);
   // The hook at the exit removes the namespaces with what runs in them.
   process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143));
   const repeats = wholeNumber('repeats', options.repeats, 10);
-  const runs = await evaluateKernel(repeats, (text) => console.error(`evaluate: ${text}`));
+  const runs = await evaluateKernel(repeats, (text) => console.error(`evaluate: ${text}`), options.keep);
   const text = formatKernel(runs, `Linux ${release()}, ${repeats} runs of each, commit ${readCommit()}, ${today()}.`);
   console.log(text);
   if (options.write) writePart('kernel', text);
