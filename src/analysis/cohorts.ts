@@ -51,10 +51,20 @@ export class Cohorts {
     return entries;
   }
 
-  /** Flows that a seen one of each age bin stands for; valid until the next call. */
-  weightsByAge(second: number): Float64Array {
+  /**
+   * Flows of a class by age bin that its sampled entries stand for. Bins are ages at the beginning of a second; `passed`, 0..1, is
+   * the part of the second that is over, in which that part of each bin has gone on to the next. Valid until the next call.
+   */
+  entriesNow(index: number, second: number, passed: number): Float64Array {
+    const entries = this.entriesByAge(index, second);
     writeByAge(this.#weightsByAge, this.#weights, 0, second);
-    return this.#weightsByAge;
+    let here = (entries[AGES_SECONDS] ?? 0) * (this.#weightsByAge[AGES_SECONDS] ?? 1);
+    for (let bin = AGES_SECONDS; bin >= 0; bin--) {
+      const younger = bin === 0 ? 0 : (entries[bin - 1] ?? 0) * (this.#weightsByAge[bin - 1] ?? 1);
+      entries[bin] = (bin === AGES_SECONDS ? here : (1 - passed) * here) + passed * younger;
+      here = younger;
+    }
+    return entries;
   }
 
   /** The seen flows of this second stand for lost ones too. Two lossy ticks of a second are averaged. */

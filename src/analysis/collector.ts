@@ -1,14 +1,14 @@
 /**
  * When the kernel collects expired entries: the sweeps of its garbage collector, and the lookups that meet them in between.
  *
- * A sweep comes every G <= 60 s and collects all; between two, an entry that has expired is met by a lookup with the hazard
- * h = 2 L / buckets, L being lookups of distinct flows. How many lookups there are for each new flow is not told, so it is
- * learned: just before a sweep lookups collect h Z a second, and the sweep then shows how many entries, Z, had been left to them.
+ * A sweep comes every G <= 60 s and takes all, 32,000 a second; between two, lookups meet what has expired (`lookup-hazard.ts`).
  *
  *   DESTROY rate  __.__|^|__.__|^|__      a tick with many times the usual rate is a sweep; when none can be seen, lookups do it all
  *
- * Does not know which entry expired when: see `hazards.ts`. Source: gc_worker(), ____nf_conntrack_find() in nf_conntrack_core.c.
+ * A dump takes all as well, ours or another's, but the next sweep comes when it would have. Does not know which entry expired
+ * when: see `hazards.ts`. Source: gc_worker() in nf_conntrack_core.c.
  */
+import { LookupHazard, type LookupHazardEstimate } from './lookup-hazard.js';
 
 /** One tick of collections. */
 export interface CollectorTick {
@@ -17,8 +17,8 @@ export interface CollectorTick {
   readonly newEvents: number;
   /** DESTROY events of entries that had expired by time, received plus lost. */
   readonly expiredDestroyEvents: number;
-  /** Collections that lookups are expected to have brought, by the hazard of the last snapshot. */
-  readonly expectedByLookups?: number;
+  /** Entries that had expired and were still there, as modelled, 0 by default. */
+  readonly expiredEntries?: number;
   /** A dump has just collected every expired entry. */
   readonly reapedNow?: boolean;
 }
@@ -29,12 +29,14 @@ export interface CollectorSnapshot {
   readonly sinceSweepSeconds: number;
   /** Between two sweeps: measured, or the kernel's longest, 60 s. */
   readonly intervalSeconds: number;
+  /** To the next sweep, at least 0; while none was seen, the middle of the time left for it. */
+  readonly untilSweepSeconds: number;
   /** A sweep was seen, so the next one can be told. */
   readonly isPhaseKnown: boolean;
-  /** A cycle was seen whole, so the next value rests on a measurement. */
+  /** A sweep has shown how much lookups had left, so the next value rests on a measurement. */
   readonly isHazardKnown: boolean;
-  /** Hazard that a lookup meets an expired entry, for each new flow a second: h = this * new flows per second. */
-  readonly hazardPerNewFlow: number;
+  /** That a lookup meets an expired entry. */
+  readonly lookups: LookupHazardEstimate;
 }
 
 /** Longest interval of the collector, and that of any table with many established or TIME_WAIT entries. */
@@ -51,16 +53,10 @@ const LATE_SECONDS = 4;
 /** Ticks whose rates the median is taken of, and how many it needs. */
 const RATE_RING = 128;
 const RATES_MIN = 24;
+/** Modelled entries that a sweep surely shows: so many times those that would stand out. */
+const VISIBLE_FACTOR = 2;
 /** Rates before a sweep are averages over about this long, seconds. */
 const RATE_SECONDS = 6;
-/** Kept of the cycles before when one ends. */
-const CYCLE_KEPT = 0.75;
-/** Collections that the hazard believed so far is worth. */
-const PRIOR_COLLECTIONS = 40;
-/** Within a cycle, collections are compared with what was expected over about this long, seconds. */
-const MET_MEMORY_SECONDS = 60;
-/** The comparison counts when it is this many standard deviations off. */
-const MET_SIGMAS = 4;
 /** What a sweep may bring without standing out, in seconds of the mean rate. */
 const UNSEEN_SECONDS = 0.5;
 /** Buckets of a host that does not tell: the kernel's default with 4 GB of memory or more. */
@@ -71,32 +67,26 @@ export class Collector {
   readonly #rates = new Float64Array(RATE_RING);
   #rateCount = 0;
   #sinceSweepSeconds = 0;
-  /** Since the last sweep that was seen began; the first is taken to have been long ago. */
-  #sinceSeenSeconds = Number.POSITIVE_INFINITY;
+  /** Since the last sweep that was seen or assumed began; the first is taken to have been long ago. */
+  #sincePhaseSeconds = Number.POSITIVE_INFINITY;
+  /** Without a known phase: how long a sweep would have shown. */
+  #visibleSeconds = 0;
   #beforeSweepSeconds = 0;
   #intervalSeconds = SWEEP_SECONDS;
+  #measuredSeconds = SWEEP_SECONDS;
   #isPhaseKnown = false;
   /** The last collection of everything was a dump's. */
   #isForced = true;
   #sweepSeconds = 0;
   #sweepEvents = 0;
-  #cycleSeconds = 0;
-  /** Before the sweep that is on, per second. */
+  #modelledEntries = 0;
   #collectedPerSecond = 0;
-  #newPerSecond = 0;
-  // Sums over the cycles that are over: collections by lookups, and what they are in proportion to.
-  #collected = 0;
-  #exposure = 0;
-  #cycles = 0;
-  #hazardPerNewFlow: number;
-  /** Collections between sweeps, and what `#hazardPerNewFlow` alone would have brought. */
-  #met = 0;
-  #expectedMet = 0;
+  readonly #lookups: LookupHazard;
   #justSwept = false;
 
   /** `buckets` is nf_conntrack_buckets, absent when unreadable. */
   constructor(buckets: number | undefined) {
-    this.#hazardPerNewFlow = 2 / (buckets !== undefined && buckets > 0 ? buckets : DEFAULT_BUCKETS);
+    this.#lookups = new LookupHazard(buckets !== undefined && buckets > 0 ? buckets : DEFAULT_BUCKETS);
   }
 
   /** Whether everything that had expired was collected in the last tick. */
@@ -104,74 +94,70 @@ export class Collector {
     return this.#justSwept;
   }
 
+  /** While a sweep is on, the part of what had expired that it has not come to yet, 0..1; 0 when it is over. */
+  get unsweptRatio(): number {
+    if (this.#sweepSeconds === 0 || this.#modelledEntries <= 0) return 0;
+    return Math.max(0, 1 - this.#sweepEvents / this.#modelledEntries);
+  }
+
   /** Takes one tick. */
-  observe(tick: CollectorTick): void {
-    const seconds = Math.max(0, tick.seconds);
+  observe({ seconds: length, newEvents, expiredDestroyEvents, expiredEntries = 0, reapedNow }: CollectorTick): void {
+    const seconds = Math.max(0, length);
     this.#justSwept = false;
     this.#sinceSweepSeconds += seconds;
-    this.#sinceSeenSeconds += seconds;
-    this.#cycleSeconds += seconds;
-    if (tick.reapedNow === true) {
+    this.#sincePhaseSeconds += seconds;
+    if (reapedNow === true) {
       this.#observeReap();
       return;
     }
     if (seconds <= 0) return;
-    const standsOut = this.#standsOut(seconds, tick.expiredDestroyEvents, tick.expectedByLookups ?? 0);
+    const { perNewFlow, perSecond } = this.#lookups.estimate;
+    const expected = expiredEntries * -Math.expm1(-(perNewFlow * newEvents + perSecond * seconds));
+    const standsOut = this.#standsOut(seconds, expiredDestroyEvents, expected);
     const mayBegin =
       this.#sweepSeconds > 0 || this.#sinceSweepSeconds - seconds >= INTERVAL_MIN_SECONDS || !this.#isPhaseKnown;
-    this.#compare(seconds, tick.expiredDestroyEvents, tick.expectedByLookups ?? 0, standsOut && mayBegin);
-    if (!standsOut) this.#average(seconds, tick);
-    if (standsOut && mayBegin) this.#observeSweeping(seconds, tick.expiredDestroyEvents);
-    else if (this.#sweepSeconds > 0) this.#finishSweep();
-    else if (this.#sinceSweepSeconds > this.#intervalSeconds + LATE_SECONDS) this.#assumeSweep();
+    if (standsOut && mayBegin) {
+      this.#observeSweeping(seconds, expiredDestroyEvents, expiredEntries);
+      return;
+    }
+    if (!standsOut) {
+      this.#lookups.observe({ seconds, newEvents, expiredEntries, collected: expiredDestroyEvents });
+      this.#collectedPerSecond +=
+        (expiredDestroyEvents / seconds - this.#collectedPerSecond) * -Math.expm1(-seconds / RATE_SECONDS);
+    }
+    if (this.#sweepSeconds > 0) this.#finishSweep();
+    else this.#awaitSweep(seconds, expiredEntries);
   }
 
   /** The collector now. */
   snapshot(): CollectorSnapshot {
+    const left = this.#isPhaseKnown
+      ? this.#intervalSeconds - this.#sincePhaseSeconds
+      : (this.#intervalSeconds - Math.min(this.#visibleSeconds, this.#intervalSeconds)) / 2;
     return {
       sinceSweepSeconds: this.#sinceSweepSeconds,
       intervalSeconds: this.#intervalSeconds,
+      untilSweepSeconds: this.#sweepSeconds > 0 ? 0 : Math.max(0, left),
       isPhaseKnown: this.#isPhaseKnown,
-      isHazardKnown: this.#cycles > 0,
-      hazardPerNewFlow: this.#hazardPerNewFlow * this.#metRatio(),
+      isHazardKnown: this.#lookups.isConfirmed,
+      lookups: this.#lookups.estimate,
     };
-  }
-
-  /**
-   * Until a cycle was seen whole: what lookups bring beside what was expected. Only good for that, as in the long run any large
-   * hazard brings what expires.
-   */
-  #compare(seconds: number, met: number, expected: number, isSweeping: boolean): void {
-    if (isSweeping) return;
-    const expectedByBase = expected / this.#metRatio();
-    const kept = Math.exp(-seconds / MET_MEMORY_SECONDS);
-    this.#met = this.#met * kept + met;
-    this.#expectedMet = this.#expectedMet * kept + expectedByBase;
-  }
-
-  #metRatio(): number {
-    if (this.#cycles > 0) return 1;
-    const deviation = Math.abs(this.#met - this.#expectedMet);
-    if (deviation < MET_SIGMAS * Math.sqrt(2 * Math.max(this.#met, this.#expectedMet) + PRIOR_COLLECTIONS)) return 1;
-    return (this.#met + PRIOR_COLLECTIONS) / (this.#expectedMet + PRIOR_COLLECTIONS);
-  }
-
-  #average(seconds: number, { expiredDestroyEvents, newEvents }: CollectorTick): void {
-    const weight = -Math.expm1(-seconds / RATE_SECONDS);
-    this.#collectedPerSecond += (expiredDestroyEvents / seconds - this.#collectedPerSecond) * weight;
-    this.#newPerSecond += (newEvents / seconds - this.#newPerSecond) * weight;
   }
 
   #observeReap(): void {
     this.#sinceSweepSeconds = 0;
+    this.#visibleSeconds = 0;
     this.#justSwept = true;
     this.#isForced = true;
-    this.#cycleSeconds = 0;
+    this.#lookups.cutCycle();
   }
 
   /** Taken for a sweep at once; when it does not end it was none. */
-  #observeSweeping(seconds: number, events: number): void {
-    if (this.#sweepSeconds === 0) this.#beforeSweepSeconds = this.#sinceSweepSeconds - seconds;
+  #observeSweeping(seconds: number, events: number, expiredEntries: number): void {
+    if (this.#sweepSeconds === 0) {
+      this.#beforeSweepSeconds = this.#sinceSweepSeconds - seconds;
+      this.#modelledEntries = expiredEntries;
+    }
     this.#sweepSeconds += seconds;
     this.#sweepEvents += events;
     if (this.#sweepSeconds > Math.max(SWEEP_LENGTH_SECONDS, seconds)) {
@@ -186,43 +172,40 @@ export class Collector {
   }
 
   #finishSweep(): void {
-    const intervalSeconds = this.#sinceSeenSeconds - this.#sweepSeconds;
+    const intervalSeconds = this.#sincePhaseSeconds - this.#sweepSeconds;
     if (!this.#isForced && intervalSeconds <= SWEEP_SECONDS + LATE_SECONDS) {
-      this.#intervalSeconds = Math.max(INTERVAL_MIN_SECONDS, intervalSeconds);
-      // The first cycle began at an unknown moment, one after a dump is short.
-      // Lookups went on beside it.
-      this.#learn(Math.max(0, this.#sweepEvents - this.#collectedPerSecond * this.#sweepSeconds), intervalSeconds);
+      // Another's dump looks like a sweep, and makes two intervals short.
+      this.#intervalSeconds = Math.max(INTERVAL_MIN_SECONDS, intervalSeconds, this.#measuredSeconds);
+      this.#measuredSeconds = intervalSeconds;
     }
-    this.#sinceSeenSeconds = this.#sweepSeconds;
+    // Lookups went on beside it.
+    const swept = Math.max(0, this.#sweepEvents - this.#collectedPerSecond * this.#sweepSeconds);
+    this.#lookups.endCycle(swept, this.#modelledEntries);
+    this.#sincePhaseSeconds = this.#sweepSeconds;
     this.#isPhaseKnown = true;
     this.#isForced = false;
     this.#sweepSeconds = 0;
     this.#sweepEvents = 0;
-    this.#cycleSeconds = 0;
   }
 
-  /** The kernel always sweeps; one that was not seen brought little. Long without one, it is the lookups that do it all. */
-  #assumeSweep(): void {
+  /** The kernel always sweeps; one that is late and was not seen brought little. */
+  #awaitSweep(seconds: number, expiredEntries: number): void {
+    const lateSeconds = this.#intervalSeconds + LATE_SECONDS;
+    const outstanding = Math.max(SWEEP_EVENTS_MIN, SWEEP_FACTOR * this.#collectedPerSecond * seconds);
+    const isVisible = expiredEntries > VISIBLE_FACTOR * outstanding;
+    this.#visibleSeconds = isVisible ? this.#visibleSeconds + seconds : 0;
+    const isLate = this.#isPhaseKnown
+      ? this.#sincePhaseSeconds > lateSeconds
+      : this.#sinceSweepSeconds > lateSeconds && !(isVisible && this.#visibleSeconds <= lateSeconds);
+    if (!isLate) return;
     this.#sinceSweepSeconds = LATE_SECONDS;
+    this.#sincePhaseSeconds = this.#isPhaseKnown ? LATE_SECONDS : this.#sincePhaseSeconds;
+    this.#visibleSeconds = 0;
     this.#justSwept = true;
-    if (this.#cycleSeconds <= SWEEP_SECONDS + LATE_SECONDS) return;
+    // Long without one, it is the lookups that do it all.
     this.#intervalSeconds = SWEEP_SECONDS;
-    this.#learn(UNSEEN_SECONDS * this.#collectedPerSecond, this.#cycleSeconds);
-    this.#isForced = false;
-    this.#cycleSeconds = 0;
-  }
-
-  #learn(sweptEvents: number, cycleSeconds: number): void {
-    if (this.#newPerSecond <= 0) return;
-    // The rates are of some seconds before the sweep, when a little less was there.
-    const y = this.#hazardPerNewFlow * this.#newPerSecond * cycleSeconds;
-    const lag = Math.min(1, RATE_SECONDS / cycleSeconds) * (y < 1e-6 ? 1 : y / Math.expm1(y));
-    const exposure = sweptEvents * (1 - lag) * this.#newPerSecond * RATE_SECONDS;
-    const prior = PRIOR_COLLECTIONS / this.#hazardPerNewFlow;
-    this.#collected = this.#collected * CYCLE_KEPT + this.#collectedPerSecond * RATE_SECONDS;
-    this.#exposure = this.#exposure * CYCLE_KEPT + exposure;
-    this.#cycles += 1;
-    this.#hazardPerNewFlow = (this.#collected + PRIOR_COLLECTIONS) / (this.#exposure + prior);
+    this.#measuredSeconds = SWEEP_SECONDS;
+    this.#lookups.endCycle(UNSEEN_SECONDS * this.#collectedPerSecond, expiredEntries);
   }
 
   #standsOut(seconds: number, events: number, expected: number): boolean {

@@ -59,8 +59,9 @@ export class Hazards {
   /** The same since the last sweep: who of those still there has expired shows at the next. */
   readonly #openDeaths = new Float64Array(AGE_BINS);
   readonly #openExposure = new Float64Array(AGE_BINS);
-  /** What those that are still there have likely been exposed since. */
+  /** What all have likely been exposed since, and that part of it whose ends no lookup would have shown yet. */
   readonly #likelyExposure = new Float64Array(AGE_BINS);
+  readonly #hiddenExposure = new Float64Array(AGE_BINS);
   /** What the hazards rest on. */
   readonly #knownDeaths = new Float64Array(AGE_BINS);
   readonly #knownExposure = new Float64Array(AGE_BINS);
@@ -105,7 +106,7 @@ export class Hazards {
     for (let bin = 0; bin < AGE_BINS; bin++) {
       // What is only likely counts where nothing is known for sure: it is as biased as what it is made from.
       const isUnknown = (this.#exposure[bin] ?? 0) < EXPOSURE_MIN && survivors > SURVIVORS_MIN;
-      const open = isUnknown ? (this.#likelyExposure[bin] ?? 0) + (this.#openExposure[bin] ?? 0) : 0;
+      const open = isUnknown ? (this.#likelyExposure[bin] ?? 0) - (this.#hiddenExposure[bin] ?? 0) : 0;
       const exposure = (this.#exposure[bin] ?? 0) + open;
       const deaths = (this.#deaths[bin] ?? 0) + (isUnknown ? (this.#openDeaths[bin] ?? 0) : 0);
       this.#knownDeaths[bin] = deaths;
@@ -172,7 +173,7 @@ export class Hazards {
   /** Forgets everything. */
   clear(): void {
     const columns = [this.#deaths, this.#exposure, this.#openDeaths, this.#openExposure, this.#likelyExposure];
-    for (const column of [...columns, this.#leaving, this.#expired]) column.fill(0);
+    for (const column of [...columns, this.#hiddenExposure, this.#leaving, this.#expired]) column.fill(0);
     this.#leavingTotal = 0;
     this.#expiredEntries = 0;
     this.#liveRatios.fill(1);
@@ -241,23 +242,25 @@ export class Hazards {
   }
 
   /** Who is left after a sweep was live all the time since the last one. Until the next, the likely part of them counts. */
-  #expose({ aliveByAge, newPerSecond, windowSeconds, isSwept }: SecondOfCollection): void {
+  #expose({ aliveByAge, newPerSecond, windowSeconds, lookupHazard, isSwept, sweepSeconds }: SecondOfCollection): void {
     const memorySeconds = Math.min(
       MEMORY_SECONDS_MAX,
       Math.max(MEMORY_SECONDS_MIN, MEMORY_FLOWS / Math.max(newPerSecond, 1e-3)),
     );
     const kept = 2 ** (-1 / memorySeconds);
-    const seconds = Math.max(1, windowSeconds);
+    const seconds = Math.max(1, windowSeconds - sweepSeconds);
+    const hidden = Math.exp(-lookupHazard);
     let exposed = 0;
     for (let bin = AGES_SECONDS; bin >= 0; bin--) {
       this.#deaths[bin] = (this.#deaths[bin] ?? 0) * kept;
       let exposure = (this.#exposure[bin] ?? 0) * kept;
       if (isSwept) {
-        // Entries now at most `seconds` older were at this age since the last sweep.
+        // Entries now at most `seconds` older than when this sweep came were at this age since the last one.
         if (bin === AGES_SECONDS) exposure += (aliveByAge[bin] ?? 0) * seconds;
         else {
-          exposed += aliveByAge[bin] ?? 0;
-          if (bin + seconds < AGES_SECONDS) exposed -= aliveByAge[bin + seconds] ?? 0;
+          const last = bin + sweepSeconds;
+          if (last < AGES_SECONDS) exposed += aliveByAge[last] ?? 0;
+          if (last + seconds < AGES_SECONDS) exposed -= aliveByAge[last + seconds] ?? 0;
           exposure += exposed;
         }
         exposure += this.#openExposure[bin] ?? 0;
@@ -265,23 +268,40 @@ export class Hazards {
         this.#openExposure[bin] = 0;
         this.#openDeaths[bin] = 0;
         this.#likelyExposure[bin] = 0;
+        this.#hiddenExposure[bin] = 0;
       } else {
         const likely = (aliveByAge[bin] ?? 0) * this.#liveRatio(bin);
         this.#likelyExposure[bin] = (this.#likelyExposure[bin] ?? 0) + likely;
+        this.#hiddenExposure[bin] = ((this.#hiddenExposure[bin] ?? 0) + likely) * hidden;
       }
       this.#exposure[bin] = exposure;
     }
   }
 
+  /** Part of those born that expires at an age. */
+  #expiring(bin: number): number {
+    return (this.#survival[bin] ?? 0) * (this.#hazards[bin] ?? 0);
+  }
+
+  /** Part of those born that expired up to an age while a sweep was on, where it had been already. */
+  #expiredBehind(from: number, sweepSeconds: number): number {
+    let sum = 0;
+    for (let back = 0; back < sweepSeconds && from - back >= 0; back++) {
+      sum += this.#expiring(from - back) * (1 - (back + 0.5) / sweepSeconds);
+    }
+    return sum;
+  }
+
   /** The expired ones become a second older, and fewer; those of the oldest bin stay in it. */
-  #ageExpired({ aliveByAge, lookupHazard, isSwept }: SecondOfCollection): void {
-    const stays = isSwept ? 0 : Math.exp(-lookupHazard);
-    const isLeft = isSwept ? 0 : lookupHazard > 1e-6 ? -Math.expm1(-lookupHazard) / lookupHazard : 1;
+  #ageExpired({ aliveByAge, lookupHazard, isSwept, sweepSeconds }: SecondOfCollection): void {
+    const stays = Math.exp(-lookupHazard);
+    const isLeft = lookupHazard > 1e-6 ? -Math.expm1(-lookupHazard) / lookupHazard : 1;
     this.#expiredEntries = 0;
     for (let bin = AGES_SECONDS; bin >= 0; bin--) {
       const from = bin === AGES_SECONDS ? bin : bin - 1;
-      const expiring = from < 0 ? 0 : (this.#survival[from] ?? 0) * (this.#hazards[from] ?? 0);
-      this.#expired[bin] = (from < 0 ? 0 : (this.#expired[from] ?? 0) * stays) + expiring * isLeft;
+      if (isSwept) this.#expired[bin] = this.#expiredBehind(from, sweepSeconds);
+      else if (from < 0) this.#expired[bin] = 0;
+      else this.#expired[bin] = (this.#expired[from] ?? 0) * stays + this.#expiring(from) * isLeft;
       const next = bin === 0 ? 0 : (aliveByAge[bin - 1] ?? 0);
       const liveRatio = this.#liveRatio(bin);
       this.#liveRatios[bin] = liveRatio;
@@ -299,6 +319,8 @@ export interface SecondOfCollection {
   readonly windowSeconds: number;
   /** Hazard that a lookup meets an expired entry, per second. */
   readonly lookupHazard: number;
-  /** There was a sweep in this second. */
+  /** A sweep ended in this second. */
   readonly isSwept: boolean;
+  /** Whole seconds from the one in which it began to this one, both included; 0 for what is over in a moment. */
+  readonly sweepSeconds: number;
 }

@@ -101,6 +101,7 @@ export class Lifetimes {
   readonly #hazards: readonly Hazards[] = Array.from({ length: CLASS_COUNT }, () => new Hazards());
   readonly #cohorts = new Cohorts();
   /** Of the last view, by class. */
+  readonly #liveRatios = new Float64Array(AGE_BINS);
   readonly #liveByAge: readonly Float64Array[] = Array.from({ length: CLASS_COUNT }, () => new Float64Array(AGE_BINS));
   readonly #timeouts: ProtocolTimeouts;
   readonly #assumed: readonly AssumedTimeout[];
@@ -109,6 +110,8 @@ export class Lifetimes {
   #atSeconds = 0;
   /** Of the second that is being filled. */
   #isSwept = false;
+  /** Second in which it began. */
+  #sweptSince = 0;
   /** A sweep that was on in the last tick may go on: the second of its end counts. */
   #isSweeping = false;
   #destroyEvents = 0;
@@ -175,18 +178,20 @@ export class Lifetimes {
     this.#atSeconds = atSeconds;
     const weight = this.#arrivals.advance(seconds, newEvents);
     if (weight > 1) this.#cohorts.weigh(weight, this.#second);
-    const lookupHazard = this.#collector.snapshot().hazardPerNewFlow * (newEvents ?? 0);
-    let expired = 0;
-    for (const hazards of this.#hazards) expired += hazards.expiredEntries;
-    expired *= this.#tracked.factor;
+    let expiredEntries = 0;
+    for (const hazards of this.#hazards) expiredEntries += hazards.expiredEntries;
+    expiredEntries *= this.#tracked.factor;
     this.#collector.observe({
       ...{ atSeconds, seconds, reapedNow },
-      expectedByLookups: -Math.expm1(-lookupHazard) * expired,
+      expiredEntries,
       newEvents: newEvents ?? 0,
       expiredDestroyEvents: this.#expiredDestroyEvents + lostDestroyEvents,
     });
     this.#isSweeping = this.#collector.justSwept;
-    if (this.#isSweeping) this.#isSwept = true;
+    if (this.#isSweeping) {
+      if (!this.#isSwept) this.#sweptSince = this.#second;
+      this.#isSwept = true;
+    }
     this.#lostDestroyEvents += lostDestroyEvents;
     this.#expiredDestroyEvents = 0;
   }
@@ -222,13 +227,12 @@ export class Lifetimes {
   expiredEntries(count: number, blind: number): number {
     let tracked = 0;
     let expired = 0;
-    const weights = this.#cohorts.weightsByAge(this.#second);
     for (let index = 0; index < CLASS_COUNT; index++) {
       if (this.#cohorts.total(index) <= 0) continue;
-      const ages = this.#cohorts.entriesByAge(index, this.#second);
+      const ages = this.#agesNow(index);
       const liveRatios = this.#liveRatiosOf(this.#hazards[index] as Hazards);
       for (let bin = 0; bin < AGE_BINS; bin++) {
-        const entries = (ages[bin] ?? 0) * (weights[bin] ?? 1);
+        const entries = ages[bin] ?? 0;
         tracked += entries;
         expired += entries * (1 - (liveRatios[bin] ?? 1));
       }
@@ -251,13 +255,12 @@ export class Lifetimes {
   #describe(index: number, described: FlowClass, trend: Trend): ClassLifetimes {
     const hazards = this.#hazards[index] as Hazards;
     const { factor } = this.#tracked;
-    const ages = this.#cohorts.entriesByAge(index, this.#second);
-    const weights = this.#cohorts.weightsByAge(this.#second);
+    const ages = this.#agesNow(index);
     const liveRatios = this.#liveRatiosOf(hazards);
     const liveByAge = this.#liveByAge[index] as Float64Array;
     let expired = 0;
     for (let bin = 0; bin < AGE_BINS; bin++) {
-      const entries = (ages[bin] ?? 0) * (weights[bin] ?? 1) * factor;
+      const entries = (ages[bin] ?? 0) * factor;
       const live = entries * (liveRatios[bin] ?? 1);
       liveByAge[bin] = live;
       expired += entries - live;
@@ -272,9 +275,25 @@ export class Lifetimes {
     };
   }
 
-  /** What is left right after a sweep is live, although the second is not closed yet. */
-  #liveRatiosOf(hazards: Hazards): Float64Array {
-    return this.#isSwept ? ALL_LIVE : hazards.liveRatios;
+  /**
+   * What is left right after a sweep is live, although the second is not closed yet; while it is on some is still to be collected.
+   * Valid until the next call.
+   */
+  #liveRatiosOf({ liveRatios }: Hazards): Float64Array {
+    if (!this.#isSwept) return liveRatios;
+    const unswept = this.#isSweeping ? this.#collector.unsweptRatio : 0;
+    if (unswept === 0) return ALL_LIVE;
+    const during = this.#liveRatios;
+    for (let bin = 0; bin < AGE_BINS; bin++) {
+      const live = liveRatios[bin] ?? 1;
+      during[bin] = live > 0 ? live / (live + unswept * (1 - live)) : 0;
+    }
+    return during;
+  }
+
+  #agesNow(index: number): Float64Array {
+    const passed = Math.max(0, Math.min(1, this.#atSeconds - this.#originSeconds - this.#second));
+    return this.#cohorts.entriesNow(index, this.#second, passed);
   }
 
   #members(): { readonly protocol: number; readonly hazards: Hazards }[] {
@@ -292,13 +311,14 @@ export class Lifetimes {
   }
 
   #closeSecond(): void {
-    const { hazardPerNewFlow } = this.#collector.snapshot();
+    const { lookups } = this.#collector.snapshot();
     let newPerSecond = 0;
     for (let index = 0; index < CLASS_COUNT; index++) {
       newPerSecond += this.#arrivals.ratePerSecond(index, LOOKUP_RATE_SECONDS);
     }
     if (this.#second % POOL_SECONDS === 0) this.#pools.relearn(this.#members());
     const isSwept = this.#isSwept && !this.#isSweeping;
+    const sweepSeconds = isSwept ? this.#second - this.#sweptSince + 1 : 0;
     const lost = this.#destroyEvents > 0 ? this.#lostDestroyEvents / this.#destroyEvents : 0;
     for (let index = 0; index < CLASS_COUNT; index++) {
       const hazards = this.#hazards[index] as Hazards;
@@ -309,13 +329,14 @@ export class Lifetimes {
       if (!hazards.isActive && this.#cohorts.total(index) <= 0) continue;
       hazards.relearn(this.#pools.prior(protocol));
       hazards.close({
-        ...{ aliveByAge: this.#cohorts.entriesByAge(index, this.#second), windowSeconds: this.#windowSeconds, isSwept },
+        ...{ aliveByAge: this.#cohorts.entriesByAge(index, this.#second), windowSeconds: this.#windowSeconds },
+        ...{ isSwept, sweepSeconds },
         newPerSecond: this.#arrivals.ratePerSecond(index, 60),
-        lookupHazard: hazardPerNewFlow * newPerSecond,
+        lookupHazard: lookups.perNewFlow * newPerSecond + lookups.perSecond,
       });
     }
     this.#cohorts.age(this.#second);
-    this.#windowSeconds = isSwept ? 1 : this.#windowSeconds + 1;
+    this.#windowSeconds = isSwept ? 1 + sweepSeconds : this.#windowSeconds + 1;
     if (isSwept) this.#isSwept = false;
     this.#destroyEvents = 0;
     this.#lostDestroyEvents = 0;

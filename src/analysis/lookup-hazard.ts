@@ -38,10 +38,11 @@ const OWN_SHARES: readonly (readonly [share: number, weight: number])[] = [
 /** Bins kept and their length: five cycles of a minute. */
 const BINS = 60;
 const BIN_SECONDS = 5;
-/** Kept of what the cycles before tell when one ends. */
-const CYCLE_KEPT = 0.75;
-/** Collections that the kernel's own arithmetic is worth: one lookup for each new flow, which meets two buckets of all. */
-const PRIOR_COLLECTIONS = 40;
+/** Others' traffic changes: what is older than so many collections counts e times less, but not what is only so old. */
+const MEMORY_COLLECTIONS = 400;
+const MEMORY_SECONDS = 20;
+/** Collections that the least possible is worth, a lookup for each new flow: few, as there may be a hundred times as many. */
+const PRIOR_COLLECTIONS = 1;
 /** Collections come in clumps, and what had expired is only modelled: their logarithmic likelihood counts for so much less. */
 const DISPERSION = 8;
 /** Collections that a bin may have by chance whatever is assumed. */
@@ -57,6 +58,7 @@ interface Bin {
   /** Expired entries times seconds. */
   exposure: number;
   collected: number;
+  /** How much it counts now, 0..1. */
   weight: number;
   /** Belongs to the cycle that is on. */
   isOpen: boolean;
@@ -67,11 +69,17 @@ export class LookupHazard {
   readonly #priorPerNewFlow: number;
   readonly #bins: Bin[] = [];
   #estimate: LookupHazardEstimate;
+  #isConfirmed = false;
 
   /** `buckets` of the kernel's hash table. */
   constructor(buckets: number) {
     this.#priorPerNewFlow = 2 / buckets;
     this.#estimate = { perNewFlow: this.#priorPerNewFlow, perSecond: 0 };
+  }
+
+  /** A sweep has shown what lookups had left. */
+  get isConfirmed(): boolean {
+    return this.#isConfirmed;
   }
 
   get estimate(): LookupHazardEstimate {
@@ -95,10 +103,10 @@ export class LookupHazard {
 
   /** A sweep has collected all that had expired: as many as it did, where so many were modelled. */
   endCycle(sweptEntries: number, modelledEntries: number): void {
+    this.#isConfirmed = true;
     const ratio = (sweptEntries + CORRECTION_ENTRIES) / (modelledEntries + CORRECTION_ENTRIES);
     const correction = Math.max(1 / CORRECTION_MAX, Math.min(CORRECTION_MAX, ratio));
     for (const bin of this.#bins) {
-      bin.weight *= CYCLE_KEPT;
       if (!bin.isOpen) continue;
       bin.exposure *= correction;
       bin.isOpen = false;
@@ -111,7 +119,19 @@ export class LookupHazard {
     for (const bin of this.#bins) bin.isOpen = false;
   }
 
+  #weigh(): void {
+    let [collected, seconds] = [0, 0];
+    for (let i = this.#bins.length - 1; i >= 0; i--) {
+      const bin = this.#bins[i];
+      if (bin === undefined) continue;
+      bin.weight = Math.exp(-Math.min(collected / MEMORY_COLLECTIONS, seconds / MEMORY_SECONDS));
+      collected += bin.collected;
+      seconds += bin.seconds;
+    }
+  }
+
   #fit(): LookupHazardEstimate {
+    this.#weigh();
     let [seconds, newEvents] = [0, 0];
     for (const bin of this.#bins) {
       seconds += bin.weight * bin.seconds;

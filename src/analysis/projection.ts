@@ -107,7 +107,8 @@ interface Combination extends ProjectionInput {
 function combine({ lifetimes, count, horizons, sweeps, sums, initial, expiredNow, world }: Combination): Path {
   const mean = new Float64Array(horizons.length);
   const variance = new Float64Array(horizons.length);
-  const hazardPerNewFlow = Math.max(lifetimes.collector.hazardPerNewFlow, initial.hazardPerNewFlow);
+  const { perNewFlow: learned, perSecond } = lifetimes.collector.lookups;
+  const perNewFlow = Math.max(learned, initial.hazardPerNewFlow - perSecond / Math.max(lifetimes.newPerSecond, 1e-9));
   let expired = expiredNow;
   let before = (sums.live[0] ?? 0) + initial.liveAt(0, world);
   mean[0] = count;
@@ -117,7 +118,7 @@ function combine({ lifetimes, count, horizons, sweeps, sums, initial, expiredNow
     const live = (sums.live[i] ?? 0) + initial.liveAt(horizons[i] ?? 0, world);
     const came = (sums.came[i] ?? 0) - (sums.came[i - 1] ?? 0);
     const expiring = Math.max(0, before + came - live);
-    const gone = ((hazardPerNewFlow * came) / seconds) * seconds;
+    const gone = perNewFlow * came + perSecond * seconds;
     const stays = Math.exp(-gone);
     expired = expired * stays + expiring * (gone > 1e-6 ? (1 - stays) / gone : 1);
     before = live;
@@ -134,11 +135,10 @@ function combine({ lifetimes, count, horizons, sweeps, sums, initial, expiredNow
 
 /** Whole seconds from now at which sweeps are due. */
 function sweepTimes({ collector }: LifetimesView): number[] {
-  const { intervalSeconds, sinceSweepSeconds } = collector;
+  const { intervalSeconds, untilSweepSeconds } = collector;
   const times: number[] = [];
-  let next = intervalSeconds - sinceSweepSeconds;
-  if (next <= 0) next = 1;
-  for (; next < HORIZON_SECONDS; next += intervalSeconds) times.push(Math.max(1, Math.round(next)));
+  for (let next = Math.max(1, untilSweepSeconds); next < HORIZON_SECONDS; next += intervalSeconds)
+    times.push(Math.max(1, Math.round(next)));
   return times;
 }
 

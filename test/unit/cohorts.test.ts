@@ -62,10 +62,19 @@ describe('Cohorts', () => {
 
   it('weighs the flows of a second in which others were lost, until its cell is used again', () => {
     const cohorts = new Cohorts();
+    cohorts.add(3, 8);
     cohorts.weigh(2, 8);
     cohorts.weigh(4, 8);
-    expect(cohorts.weightsByAge(10)[2]).toBe(3);
+    expect(at(cohorts.entriesNow(3, 10, 0))).toEqual({ 2: 3 });
     for (let second = 8; second < 8 + AGES_SECONDS; second++) cohorts.age(second);
-    expect(Math.max(...cohorts.weightsByAge(8 + AGES_SECONDS))).toBe(1);
+    cohorts.add(3, 8 + AGES_SECONDS);
+    expect(cohorts.entriesNow(3, 8 + AGES_SECONDS, 0)[0]).toBe(1);
+  });
+
+  it('lets each cohort pass on to the next age within a second', () => {
+    const cohorts = new Cohorts();
+    for (let i = 0; i < 4; i++) cohorts.add(3, 0);
+    expect(at(cohorts.entriesNow(3, 5, 0.25))).toEqual({ 5: 3, 6: 1 });
+    expect(at(cohorts.entriesNow(3, AGES_SECONDS - 1, 0.5))).toEqual({ [AGES_SECONDS - 1]: 2, [AGES_SECONDS]: 2 });
   });
 });

@@ -40,6 +40,7 @@ function play(kernel: Kernel, untilSeconds: number, startSeconds = -200): Moment
     const rate = newPerSecond(atSeconds);
     expired +=
       atSeconds - lifeSeconds < startSeconds ? 0 : random.poisson(newPerSecond(atSeconds - lifeSeconds) * TICK);
+    const expiredEntries = expired;
     const met = Math.min(expired, random.poisson(expired * -Math.expm1(-hazardPerNew * rate * TICK)));
     expired -= met;
     const phase = (((atSeconds - sweepAtSeconds) % sweepEverySeconds) + sweepEverySeconds) % sweepEverySeconds;
@@ -52,7 +53,7 @@ function play(kernel: Kernel, untilSeconds: number, startSeconds = -200): Moment
     if (atSeconds <= 0) continue;
     collector.observe({
       ...{ atSeconds, seconds: TICK, newEvents: random.poisson(rate * TICK), reapedNow: isDump },
-      expiredDestroyEvents: met + swept,
+      ...{ expiredDestroyEvents: met + swept, expiredEntries },
     });
     moments.push({ atSeconds, collector: collector.snapshot(), justSwept: collector.justSwept, isSweeping });
   }
@@ -119,6 +120,53 @@ describe('Collector', () => {
     expect(at(190).collector.intervalSeconds).toBe(SWEEP_SECONDS);
   });
 
+  it('expects the next sweep where the last one puts it, whatever a dump collects in between', () => {
+    const moments = play({ ...QUIET, dumpAtSeconds: 50 }, 200);
+    const left = (seconds: number) =>
+      moments.find(({ atSeconds }) => atSeconds === seconds)?.collector.untilSweepSeconds ?? Number.NaN;
+    // Swept at 20, 80, 140.
+    expect(left(60)).toBeCloseTo(20, 0);
+    expect(left(90)).toBeCloseTo(50, 0);
+  });
+
+  it('waits for a sweep that must show, however long ago the dump was', () => {
+    // Nothing has expired at the first sweep, 10 s after the start; the second comes at 70 s.
+    const moments = play({ ...QUIET, sweepAtSeconds: 10, dumpAtSeconds: 0.25 }, 100, 0);
+    expect(moments.find(({ justSwept, atSeconds }) => justSwept && atSeconds > 1)?.atSeconds).toBe(70);
+  });
+
+  it('is not told another interval by the dump of another', () => {
+    const { newPerSecond } = QUIET;
+    const collector = new Collector(65_536);
+    const intervals: number[] = [];
+    for (let tick = 1; tick <= 1200; tick++) {
+      const atSeconds = tick * TICK;
+      // Swept at 60, 120, 180, ..., by a dump at 200.
+      const isSwept = atSeconds % 60 === 0 || atSeconds === 200;
+      const expiredDestroyEvents = isSwept ? 1000 : 1;
+      collector.observe({ atSeconds, seconds: TICK, newEvents: newPerSecond(0) * TICK, expiredDestroyEvents });
+      if (atSeconds > 130) intervals.push(collector.snapshot().intervalSeconds);
+    }
+    expect(new Set(intervals.slice(0, (235 - 130) / TICK))).toEqual(new Set([60]));
+  });
+
+  it('knows how much a sweep of some ticks has left', () => {
+    const collector = new Collector(65_536);
+    for (let tick = 1; tick <= 60; tick++) {
+      collector.observe({ atSeconds: tick, seconds: 1, newEvents: 100, expiredDestroyEvents: 2, expiredEntries: 3000 });
+    }
+    const left = [1000, 1000, 1000].map((expiredDestroyEvents, i) => {
+      collector.observe({
+        ...{ atSeconds: 61 + i, seconds: 1, newEvents: 100, expiredEntries: 3000 },
+        expiredDestroyEvents,
+      });
+      return collector.unsweptRatio;
+    });
+    expect(left[0]).toBeCloseTo(2 / 3);
+    expect(left[1]).toBeCloseTo(1 / 3);
+    expect(left[2]).toBe(0);
+  });
+
   it('never says it waits longer than the kernel does', () => {
     const rates = fc.array(fc.nat(2000), { minLength: 100, maxLength: 800 });
     fc.assert(
@@ -126,13 +174,17 @@ describe('Collector', () => {
         const collector = new Collector(65_536);
         for (const [i, expiredDestroyEvents] of events.entries()) {
           collector.observe({ atSeconds: i * seconds, seconds, newEvents: expiredDestroyEvents, expiredDestroyEvents });
-          const { sinceSweepSeconds, intervalSeconds, hazardPerNewFlow } = collector.snapshot();
+          const { sinceSweepSeconds, intervalSeconds, untilSweepSeconds, lookups } = collector.snapshot();
           expect(intervalSeconds).toBeGreaterThanOrEqual(3);
           expect(intervalSeconds).toBeLessThanOrEqual(SWEEP_SECONDS + 4);
           expect(sinceSweepSeconds).toBeGreaterThanOrEqual(0);
           expect(sinceSweepSeconds).toBeLessThanOrEqual(SWEEP_SECONDS + 2 * (seconds + 8));
-          expect(hazardPerNewFlow).toBeGreaterThanOrEqual(0);
-          expect(hazardPerNewFlow).toBeLessThan(Number.POSITIVE_INFINITY);
+          expect(untilSweepSeconds).toBeGreaterThanOrEqual(0);
+          expect(untilSweepSeconds).toBeLessThanOrEqual(intervalSeconds);
+          for (const hazard of [lookups.perNewFlow, lookups.perSecond]) {
+            expect(hazard).toBeGreaterThanOrEqual(0);
+            expect(hazard).toBeLessThan(Number.POSITIVE_INFINITY);
+          }
         }
       }),
       { numRuns: 30, seed: 6 },
@@ -140,11 +192,17 @@ describe('Collector', () => {
   });
 });
 
+/** Of a second in which `newPerSecond` flows come. */
+function hazardOf(moment: Moment | undefined, newPerSecond: number): number {
+  const { perNewFlow, perSecond } = moment?.collector.lookups ?? { perNewFlow: Number.NaN, perSecond: Number.NaN };
+  return perNewFlow * newPerSecond + perSecond;
+}
+
 describe('the hazard of a lookup', () => {
   it('is at first what one lookup for each new flow would give', () => {
-    expect(new Collector(1000).snapshot().hazardPerNewFlow).toBe(0.002);
-    expect(new Collector(undefined).snapshot().hazardPerNewFlow).toBe(2 / 262_144);
-    expect(new Collector(0).snapshot().hazardPerNewFlow).toBe(2 / 262_144);
+    expect(new Collector(1000).snapshot().lookups).toEqual({ perNewFlow: 0.002, perSecond: 0 });
+    expect(new Collector(undefined).snapshot().lookups.perNewFlow).toBe(2 / 262_144);
+    expect(new Collector(0).snapshot().lookups.perNewFlow).toBe(2 / 262_144);
   });
 
   it.each([0.05, 0.5, 3, 10])('is learned to 10 percent when it is %s a cycle', (perCycle) => {
@@ -152,8 +210,9 @@ describe('the hazard of a lookup', () => {
     for (const seed of [1, 2, 3]) {
       const kernel = { ...QUIET, newPerSecond: always(1000), hazardPerNew, buckets: 65_536, seed };
       const moments = play(kernel, 600);
-      expect((moments.at(-1)?.collector.hazardPerNewFlow ?? 0) / hazardPerNew).toBeGreaterThan(0.9);
-      expect((moments.at(-1)?.collector.hazardPerNewFlow ?? 0) / hazardPerNew).toBeLessThan(1.1);
+      const learned = hazardOf(moments.at(-1), 1000) / 1000 / hazardPerNew;
+      expect(learned).toBeGreaterThan(0.9);
+      expect(learned).toBeLessThan(1.1);
     }
   });
 
@@ -161,6 +220,6 @@ describe('the hazard of a lookup', () => {
     // Collected in the tick in which it expires: a sweep finds nothing.
     const moments = play({ ...QUIET, hazardPerNew: 1 }, 400);
     expect(moments.at(-1)?.collector.isPhaseKnown).toBe(false);
-    expect((moments.at(-1)?.collector.hazardPerNewFlow ?? 0) * 100 * SWEEP_SECONDS).toBeGreaterThan(25);
+    expect(hazardOf(moments.at(-1), 100) * SWEEP_SECONDS).toBeGreaterThan(25);
   });
 });

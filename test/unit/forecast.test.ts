@@ -154,11 +154,12 @@ describe('forecast', () => {
   }, 60_000);
 
   it('counts on the wait for collection before it has seen any', () => {
-    // 60/s x (120 s + up to 60 s): 10,800 at the peak, 7,200 without the wait.
+    // 60/s x (120 s + up to 60 s): 10,800 at the peak, 7,200 without the wait; some may end at the shorter timeouts.
     const scenario = { newPerSecond: always(60), lifeSeconds: always(120), untilSeconds: 40, isSwept: true };
     const roomy = run({ ...scenario, max: 12_500 });
     for (const { answer } of roomy.answers) expect(answer.verdict).not.toBe('fills');
-    expect(roomy.answers.at(-1)?.answer.plateauCount).toBeCloseTo(10_800, -3);
+    expect(roomy.answers.at(-1)?.answer.plateauCount).toBeGreaterThan(9800);
+    expect(roomy.answers.at(-1)?.answer.plateauCount).toBeLessThan(11_000);
     expect(run({ ...scenario, max: 9_000 }).answers.at(-1)?.answer.verdict).not.toBe('plateaus');
   });
 

@@ -7,6 +7,14 @@ const TREND = {
   ...{ ratePerSecond: 100, slope: 0, growth: 0, exponentialWeight: 0, windowSeconds: 60, rateError: 1, slopeError: 0 },
 };
 
+function collectorOf(sinceSweepSeconds: number, perNewFlow: number, perSecond = 0): LifetimesView['collector'] {
+  return {
+    ...{ sinceSweepSeconds, intervalSeconds: 60, untilSweepSeconds: 60 - sinceSweepSeconds, isPhaseKnown: true },
+    isHazardKnown: true,
+    lookups: { perNewFlow, perSecond },
+  };
+}
+
 /** Entries that live for exactly `lifeSeconds`, in a steady state of 100 new ones a second; `expired` wait for the sweep. */
 function view(lifeSeconds: number, sinceSweepSeconds: number, change: Partial<LifetimesView> = {}): LifetimesView {
   const liveByAge = Float64Array.from({ length: AGE_BINS }, (_, bin) => (bin > 0 && bin <= lifeSeconds ? 100 : 0));
@@ -26,7 +34,7 @@ function view(lifeSeconds: number, sinceSweepSeconds: number, change: Partial<Li
   return {
     ...{ classes: [learned], pooled: new Map(), newPerSecond: 100, dispersion: 1, observedSeconds: 1000, timeouts: {} },
     initial: { isDumped: true, closingAt: () => 0, renewedAt: () => 0, expiredSince: () => 0 },
-    collector: { sinceSweepSeconds, intervalSeconds: 60, isPhaseKnown: true, isHazardKnown: true, hazardPerNewFlow: 0 },
+    collector: collectorOf(sinceSweepSeconds, 0),
     assumed: [],
     ...change,
   };
@@ -51,16 +59,12 @@ describe('project', () => {
   });
 
   it('is flat when lookups collect as fast as entries expire', () => {
-    const collector = {
-      sinceSweepSeconds: 20,
-      intervalSeconds: 60,
-      isPhaseKnown: true,
-      isHazardKnown: true,
-      hazardPerNewFlow: 0.01,
-    };
+    const collector = collectorOf(20, 0.01);
     const lifetimes = view(30, 1, { collector });
     const path = projectOf(lifetimes, 3100);
     for (const seconds of [5, 20, 36, 58, 90, 300]) expect(Math.abs(at(path, seconds) - 3100)).toBeLessThan(130);
+    const others = projectOf({ ...lifetimes, collector: collectorOf(20, 0, 1) }, 3100);
+    for (const seconds of [5, 20, 36, 58, 90, 300]) expect(at(others, seconds)).toBeCloseTo(at(path, seconds));
   });
 
   it('adds what comes and what grows', () => {
@@ -84,13 +88,7 @@ describe('project', () => {
 
   it('moves the ends of entries with an assumed timeout', () => {
     const assumed = [{ protocol: 6, fromSeconds: 120, toSeconds: 30 }];
-    const collector = {
-      sinceSweepSeconds: 0,
-      intervalSeconds: 60,
-      isPhaseKnown: true,
-      isHazardKnown: true,
-      hazardPerNewFlow: 0.1,
-    };
+    const collector = collectorOf(0, 0.1);
     const path = projectOf(view(120, 0, { assumed, collector }), 12_000);
     expect(at(path, 300)).toBeCloseTo(3000, -3);
   });
