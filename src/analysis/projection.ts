@@ -175,11 +175,12 @@ function initialEntries({ count, blind, lifetimes, uptimeSeconds }: ProjectionIn
   const expected = initial.renewedAt(0);
   const leaving = renewed < expected && renewed > 0 ? Math.log(expected / renewed) / uptimeSeconds : 0;
   const scale = expected > 0 ? renewed / expected : 0;
+  // Right after a sweep, or without new flows, nothing has been looked up.
+  const lookups = lifetimes.newPerSecond * sinceSeconds;
+  const isTold = !collector.isHazardKnown && lookups > 0;
   return {
     ...{ total, expired },
-    hazardPerNewFlow: collector.isHazardKnown
-      ? 0
-      : metHazard(expired, initial.expiredSince(sinceSeconds)) / (lifetimes.newPerSecond * sinceSeconds),
+    hazardPerNewFlow: isTold ? metHazard(expired, initial.expiredSince(sinceSeconds)) / lookups : 0,
     liveAt: (ahead) =>
       closingScale * initial.closingAt(ahead) + scale * initial.renewedAt(ahead) * Math.exp(-leaving * ahead),
   };

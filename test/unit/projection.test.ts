@@ -77,6 +77,16 @@ describe('project', () => {
     expect(at(faster, 100) - at(path, 100)).toBeCloseTo(5000, -2);
   });
 
+  it('has a course right after a sweep, before any look-up could have met an expired entry', () => {
+    const unknown = { ...collectorOf(0, 0), isHazardKnown: false };
+    for (const collector of [unknown, { ...unknown, sinceSweepSeconds: 10 }]) {
+      const idle = { ...view(30, 0, { collector }), newPerSecond: 0 };
+      for (const lifetimes of [idle, { ...idle, newPerSecond: 100 }]) {
+        expect(projectOf(lifetimes, 3000).mean.every(Number.isFinite)).toBe(true);
+      }
+    }
+  });
+
   it('ends growth after twice the time that it was seen', () => {
     const forever = view(5000, 0);
     const [learned] = forever.classes as [ClassLifetimes];
