@@ -8,6 +8,7 @@
       'sources': [
         'native/addon.cc',
         'native/capabilities.cc',
+        'native/cgroup_paths.cc',
         'native/column_writer.cc',
         'native/conntrack_session.cc',
         'native/conntrack_socket.cc',
@@ -19,7 +20,11 @@
         'native/js_error.cc',
         'native/netlink_socket.cc',
         'native/netns_guard.cc',
+        'native/owner_lookup.cc',
+        'native/process_finder.cc',
         'native/readiness.cc',
+        'native/socket_diag.cc',
+        'native/socket_lookup.cc',
         'native/sysctls.cc',
       ],
       'defines': [

@@ -15,7 +15,8 @@ ConntrackSession::ConntrackSession(const SessionOptions& options, const NetnsGua
       destroy_(kEntryDestroy, options.receive_buffer_bytes),
       requests_(std::make_shared<CtRequests>()),
       dump_(std::make_shared<CtDump>()),
-      addresses_(std::make_shared<HostAddresses>()) {
+      addresses_(std::make_shared<HostAddresses>()),
+      owners_(std::make_shared<OwnerLookup>()) {
   if (!options.listen) return;
   // DESTROY first: whatever NEW shows, its DESTROY will be seen too. The other way round, a flow that ends in between
   // would be taken for a living one for ever.

@@ -14,6 +14,7 @@
 #include "event_stream.h"
 #include "host_addresses.h"
 #include "netns_guard.h"
+#include "owner_lookup.h"
 #include "sysctls.h"
 
 namespace ctwatch {
@@ -57,6 +58,7 @@ class ConntrackSession {
   std::shared_ptr<CtRequests> requests() const { return requests_; }
   std::shared_ptr<CtDump> dump() const { return dump_; }
   std::shared_ptr<HostAddresses> addresses() const { return addresses_; }
+  std::shared_ptr<OwnerLookup> owners() const { return owners_; }
 
  private:
   // The guard keeps the thread in the namespace while the members are constructed.
@@ -68,6 +70,7 @@ class ConntrackSession {
   std::shared_ptr<CtRequests> requests_;
   std::shared_ptr<CtDump> dump_;
   std::shared_ptr<HostAddresses> addresses_;
+  std::shared_ptr<OwnerLookup> owners_;
 };
 
 }  // namespace ctwatch

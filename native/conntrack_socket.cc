@@ -12,6 +12,7 @@
 #include "capabilities.h"
 #include "column_layout.h"
 #include "js_error.h"
+#include "owner_lookup.h"
 #include "promise_task.h"
 
 namespace ctwatch {
@@ -123,6 +124,7 @@ Napi::Function ConntrackSocket::Define(Napi::Env env) {
                          InstanceMethod<&Self::CallAsync<&Self::ReadAddresses>>("addresses"),
                          InstanceMethod<&Self::CallAsync<&Self::StartDump>>("dumpStart"),
                          InstanceMethod<&Self::CallAsync<&Self::ReadDump>>("dumpRead"),
+                         InstanceMethod<&Self::CallAsync<&Self::FindOwners>>("owners"),
                          InstanceMethod<&Self::Call<&Self::Close>>("close"),
                      });
 }
@@ -292,6 +294,12 @@ Napi::Value ConntrackSocket::ReadDump(const Napi::CallbackInfo& info) {
       [buffer = Napi::Persistent(info[0].As<Napi::ArrayBuffer>())](Napi::Env env, std::size_t rows) {
         return Napi::Number::New(env, static_cast<double>(rows));
       });
+}
+
+Napi::Value ConntrackSocket::FindOwners(const Napi::CallbackInfo& info) {
+  return RunOnWorker(
+      info.Env(), [owners = Session().owners(), question = ToOwnerQuestion(info[0])] { return owners->Ask(question); },
+      [](Napi::Env env, const OwnerAnswer& answer) { return ToJs(env, answer); });
 }
 
 Napi::Value ConntrackSocket::Close(const Napi::CallbackInfo& info) {

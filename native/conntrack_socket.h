@@ -22,6 +22,7 @@
 //     // With `nothing` no entry is listed, and the kernel collects expired ones all the same.
 //     dumpStart(nothing: boolean): Promise<void>;
 //     dumpRead(buffer: ArrayBuffer, rows: number): Promise<number>;
+//     owners(question: OwnerQuestion): Promise<OwnerAnswer>;  // both in src/kernel/addon.ts
 //     close(): void;
 //   }
 //
@@ -65,6 +66,7 @@ class ConntrackSocket final : public Napi::ObjectWrap<ConntrackSocket> {
   Napi::Value ReadAddresses(const Napi::CallbackInfo& info);
   Napi::Value StartDump(const Napi::CallbackInfo& info);
   Napi::Value ReadDump(const Napi::CallbackInfo& info);
+  Napi::Value FindOwners(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
 
   // Calls a method and turns its OperationError into a JavaScript error: thrown, or as a rejection.

@@ -16,7 +16,9 @@ const root = resolve(import.meta.dirname, '..');
 const outDir = join(root, 'build/native-test');
 const corpusDir = join(root, 'test/native/corpus');
 
-const PURE_SOURCES = ['ct_answers.cc', 'ct_parser.cc', 'column_writer.cc'].map((file) => join(root, 'native', file));
+const PURE_SOURCES = ['ct_answers.cc', 'ct_parser.cc', 'column_writer.cc', 'socket_diag.cc'].map((file) =>
+  join(root, 'native', file),
+);
 const CXX_FLAGS = ['-std=c++20', '-g', '-O1', '-Wall', '-Wextra', '-Wpedantic', '-Wshadow', '-Wconversion', '-Werror'];
 const SANITIZERS = 'address,undefined';
 

@@ -54,6 +54,9 @@ export function openLive(settings: Settings): BatchSource {
   return liveSource({
     recvBufferBytes: settings.receive_buffer_bytes,
     netns: settings.netns,
+    owners: settings.owners.enabled
+      ? { lookupsPerSecond: settings.owners.lookups_per_second, commandLine: settings.owners.command_line }
+      : undefined,
     // An interval that whole seconds do not meet needs the quick beat on a quiet host too.
     idleTickSeconds: Number.isInteger(settings.interval) ? IDLE_TICK_SECONDS : TICK_SECONDS,
   });

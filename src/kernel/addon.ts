@@ -28,6 +28,64 @@ export interface Stats {
   readonly counters: KernelCounters;
 }
 
+/** Bytes of a flow in an `OwnerQuestion`; `native/socket_diag.h` has their order. */
+export const OWNER_FLOW_BYTES = 80;
+
+/** By the numbers of `OwnerAnswer`. */
+export const FLOW_DIRECTIONS = ['unknown', 'originated', 'accepted', 'forwarded'] as const;
+
+/** What the socket of an `OwnerAnswer` is to the flow: its own end, or one that listens there or has no peer. */
+export const SOCKET_MATCH = { none: 0, exact: 1, listener: 2 } as const;
+
+/** Which sockets and processes these flows have. */
+export interface OwnerQuestion {
+  readonly flows: Uint8Array;
+  /** Sockets of earlier answers without a process: inode, uid, inode, uid, ... */
+  readonly sockets: Uint32Array;
+  /** CPU time for processes that had such sockets before, and for going on through all others, seconds. */
+  readonly knownSeconds: number;
+  readonly scanSeconds: number;
+  readonly commandLine: boolean;
+}
+
+export interface OwnerAnswer {
+  readonly flows: readonly {
+    /** Place in `FLOW_DIRECTIONS`. */
+    readonly direction: number;
+    /** One of `SOCKET_MATCH`. */
+    readonly match: number;
+    /** Of the socket. */
+    readonly uid: number;
+    /** 0: no process has it (any more). */
+    readonly inode: number;
+    /** Place in `processes`. */
+    readonly process?: number;
+    /** Path in the version 2 hierarchy, when there is no process. */
+    readonly cgroup?: Uint8Array;
+  }[];
+  /** Place in `processes` of each of the sockets asked for. */
+  readonly sockets: readonly (number | undefined)[];
+  readonly processes: readonly ProcessFacts[];
+  /** CPU time spent, seconds. */
+  readonly knownSeconds: number;
+  readonly scanSeconds: number;
+  /** Processes that may not be looked at. */
+  readonly refused: number;
+  /** CLOCK_BOOTTIME of the answer. */
+  readonly bootSeconds: number;
+  readonly ticksPerSecond: number;
+}
+
+/** The texts of procfs, cut to some KiB. */
+export interface ProcessFacts {
+  readonly pid: number;
+  readonly uid: number;
+  readonly stat: Uint8Array;
+  readonly cgroup: Uint8Array;
+  /** Arguments with a zero behind each; empty unless asked for. */
+  readonly commandLine: Uint8Array;
+}
+
 /** The native class. Event reads happen on the calling thread, requests on a libuv worker. */
 export interface ConntrackSocket {
   readonly info: {
@@ -48,6 +106,8 @@ export interface ConntrackSocket {
   dumpStart(nothing: boolean): Promise<void>;
   /** Fills up to `rows` entries; 0 at the end. */
   dumpRead(buffer: ArrayBuffer, rows: number): Promise<number>;
+  /** Needs no privilege for what is asked of sockets; processes of others need CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH. */
+  owners(question: OwnerQuestion): Promise<OwnerAnswer>;
   close(): void;
 }
 

@@ -169,7 +169,8 @@ function hashTail(words: Uint32Array, at: number): number {
   return Math.imul((hash ^ (hash >>> 13)) + (words[at + 2] ?? 0), 0xc2b2ae35);
 }
 
-function copyFlow(columns: EventColumns, row: number, atSeconds: number): SampledFlow {
+/** A row of a leased batch that outlives the lease. */
+export function copyFlow(columns: EventColumns, row: number, atSeconds: number): SampledFlow {
   return {
     atSeconds,
     family: columns.family[row] ?? 0,

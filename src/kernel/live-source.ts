@@ -49,12 +49,15 @@ import {
 } from './addon.js';
 import { readAddresses, TableDumps } from './dumps.js';
 import { FlowSample } from './flow-sample.js';
+import { type OwnerLookups, type OwnerSettings, openOwnerLookups } from './owner-lookups.js';
 
 export interface LiveSourceOptions {
   /** Receive buffer asked for each event socket, bytes. */
   readonly recvBufferBytes: number;
   /** Name under /run/netns; the process's own namespace when absent. */
   readonly netns?: string | undefined;
+  /** Ask whose the new flows are. Default: not. */
+  readonly owners?: OwnerSettings | undefined;
   /** Overwrite each batch when its lease ends, so that a late read shows. For tests. */
   readonly poisonReleased?: boolean;
   /** Beat while no event comes, seconds. Default `IDLE_TICK_SECONDS`. */
@@ -88,10 +91,13 @@ class LiveReader {
   #beatAt = Number.NEGATIVE_INFINITY;
   #emptyDrains = 0;
   #idle = false;
+  /** What is drained now has only just been queued. */
+  #fresh = false;
   #closed = false;
   #stats: Reading<Stats> | undefined;
   #dumps: TableDumps | undefined;
   #netnsInode: number | undefined;
+  #owners: OwnerLookups | undefined;
 
   constructor(options: LiveSourceOptions, observer: SourceObserver, signal: AbortSignal, asks?: SourceAsks) {
     this.#options = options;
@@ -109,6 +115,8 @@ class LiveReader {
       // From here on events are queued: they belong to the time since now.
       const at = readClocks();
       this.#socket = socket;
+      const { owners } = this.#options;
+      this.#owners = owners && openOwnerLookups(socket, owners);
       this.#drainIntervalMs = drainIntervalMs(socket.info.recvBufferBytes);
       this.#stats = new Reading(STATS_SECONDS, () => socket.stats());
       this.#dumps = new TableDumps({
@@ -147,7 +155,7 @@ class LiveReader {
     this.#guard(() => {
       const batches = this.#batchesQueuedMax();
       for (let i = 0; i < batches && this.#drain(); i++);
-      this.#emitTick(readClocks());
+      this.#emitTick(readClocks(), true);
       this.#end();
     });
   }
@@ -198,11 +206,15 @@ class LiveReader {
     this.#idle = false;
     let more = true;
     for (let i = 0; more && i < BATCHES_PER_TURN; i++) more = this.#drain();
-    if (more) this.#immediate = setImmediate(() => this.#guard(() => this.#turn()));
-    else if (this.#emptyDrains >= EMPTY_DRAINS_BEFORE_IDLE) {
-      this.#idle = true;
-      this.#socket?.arm();
-    } else if (this.#drainTimer === undefined) {
+    if (more) {
+      this.#immediate = setImmediate(() => this.#guard(() => this.#turn()));
+      return;
+    }
+    this.#idle = this.#emptyDrains >= EMPTY_DRAINS_BEFORE_IDLE;
+    // The next event wakes us beside the timer when its flow is to be asked for: its socket is open then, and not for long.
+    if (this.#idle || this.#owners?.probe(readClocks().monotonicSeconds) === true) this.#socket?.arm();
+    if (this.#idle) return;
+    if (this.#drainTimer === undefined) {
       this.#drainTimer = setTimeout(() => this.#guard(() => this.#turn()), this.#drainIntervalMs);
     } else this.#drainTimer.refresh();
   }
@@ -216,6 +228,7 @@ class LiveReader {
     const empty = batch.newCount + batch.destroyCount === 0;
     this.#emptyDrains = empty ? this.#emptyDrains + 1 : 0;
     this.#sample.observe(batch, readClocks().monotonicSeconds);
+    this.#owners?.observe(batch, readClocks().monotonicSeconds, this.#fresh);
     if (!empty) this.#lease({ type: 'batch', at: readClocks(), batch });
     return this.#status[DRAIN_STATUS.more] === 1 && !this.#closed;
   }
@@ -233,11 +246,15 @@ class LiveReader {
   /** The first event after a quiet time: a tick ends that time, so that the event falls into a short one. */
   #wake(): void {
     if (this.#closed) return;
-    this.#idle = false;
-    const age = readClocks().monotonicSeconds - this.#beatAt;
-    if (age >= TICK_SECONDS) this.#beat();
-    else this.#beatIn(TICK_SECONDS - age);
+    if (this.#idle) {
+      this.#idle = false;
+      const age = readClocks().monotonicSeconds - this.#beatAt;
+      if (age >= TICK_SECONDS) this.#beat();
+      else this.#beatIn(TICK_SECONDS - age);
+    }
+    this.#fresh = true;
     this.#turn();
+    this.#fresh = false;
   }
 
   #tick(): void {
@@ -270,7 +287,9 @@ class LiveReader {
     return netns === undefined ? undefined : statSync(netnsPath(netns), { throwIfNoEntry: false })?.ino;
   }
 
-  #emitTick(at: Instant): void {
+  #emitTick(at: Instant, end = false): void {
+    const sightings = this.#owners?.take(at.monotonicSeconds, end) ?? [];
+    if (sightings.length > 0) this.#observer.next({ type: 'owners', at, sightings });
     const stats = this.#stats?.take();
     this.#observer.next({
       type: 'tick',

@@ -64,6 +64,34 @@ export const TALKER_RATE_MIN = 0.05;
 /** Destinations listed in a `sample`. */
 export const TOP_LISTED = 5;
 
+/** New flows whose owners may be asked for in a second, in one request for each drain: 6 us of kernel time each. */
+export const OWNER_LOOKUPS_PER_SECOND = 200;
+export const OWNER_LOOKUPS_PER_SECOND_MAX = 1000;
+
+/** How often the source waits for the next new flow to ask for it at once, a second: 0.1 ms of CPU each. */
+export const OWNER_PROBES_PER_SECOND = 20;
+
+/** Part of the questions that goes to flows asked for at once; the rest to every kind of traffic, however rare. */
+export const OWNER_FRESH_RATIO = 0.75;
+
+/** How long a flow that was picked may wait for its question, seconds: what is asked for too late is not there any more. */
+export const OWNER_PICK_SECONDS = 0.1;
+
+/** CPU time for reading /proc/PID/fd in the long run, as a part of one core, and what may be spent at once, seconds. */
+export const OWNER_KNOWN_CPU_RATIO = 0.008;
+export const OWNER_SCAN_CPU_RATIO = 0.005;
+export const OWNER_CPU_SECONDS = 0.3;
+
+/** Going through all processes in one question, seconds of CPU: it holds one of the four threads that read files. */
+export const OWNER_SCAN_SLICE_SECONDS = 0.02;
+
+/** Sockets whose process is still looked for, and how long, seconds: all processes of a large host, a slice at a time. */
+export const OWNER_PENDING_MAX = 256;
+export const OWNER_PENDING_SECONDS = 5;
+
+/** Processes whose names and units are remembered. */
+export const OWNER_PROCESSES_MAX = 1024;
+
 /** Longest name of a process, unit, container or user that is told, characters: systemd allows 255, the kernel 15 for a process. */
 export const OWNER_TEXT_CHARS = 256;
 

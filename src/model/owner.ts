@@ -45,8 +45,8 @@ export interface OwnerSighting {
   readonly family: number;
   /** IPPROTO_* number. */
   readonly protocol: number;
-  /** Of the original direction. */
-  readonly source: string;
+  /** Of the original direction; the source of originated flows only: others have too many. */
+  readonly source?: string;
   readonly destination: string;
   /** Destination port of the original direction; 0 for protocols without ports. */
   readonly port: number;

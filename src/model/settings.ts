@@ -3,7 +3,14 @@
  * Precedence: flags over environment (`CTWATCH_*`) over file over defaults; `cli/config.ts` merges.
  */
 import * as v from 'valibot';
-import { ENTRIES_MAX, RECV_BUFFER_BYTES, RECV_BUFFER_BYTES_MAX, TICK_SECONDS } from './limits.js';
+import {
+  ENTRIES_MAX,
+  OWNER_LOOKUPS_PER_SECOND,
+  OWNER_LOOKUPS_PER_SECOND_MAX,
+  RECV_BUFFER_BYTES,
+  RECV_BUFFER_BYTES_MAX,
+  TICK_SECONDS,
+} from './limits.js';
 import { TCP_TIMEOUT_NAMES, type TcpTimeoutName } from './record.js';
 
 const positive = (text: string) =>
@@ -148,6 +155,29 @@ export const settingsSchema = v.strictObject({
       describe('Receive buffer asked for each of the two event sockets; the kernel doubles it'),
     ),
     RECV_BUFFER_BYTES,
+  ),
+  owners: v.optional(
+    v.strictObject({
+      enabled: v.optional(
+        v.pipe(v.boolean(), describe('Tell the process, unit, container and user of what this host opens and accepts')),
+        true,
+      ),
+      command_line: v.optional(
+        v.pipe(v.boolean(), describe('Tell command lines as well; they can hold secrets')),
+        false,
+      ),
+      lookups_per_second: v.optional(
+        v.pipe(
+          v.number(),
+          v.integer(),
+          v.minValue(8),
+          v.maxValue(OWNER_LOOKUPS_PER_SECOND_MAX),
+          describe('Most new flows whose owners are asked for in a second'),
+        ),
+        OWNER_LOOKUPS_PER_SECOND,
+      ),
+    }),
+    {},
   ),
   burst: v.optional(
     v.strictObject({

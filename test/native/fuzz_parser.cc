@@ -11,6 +11,7 @@
 #include "ct_answers.h"
 #include "ct_parser.h"
 #include "record_check.h"
+#include "socket_diag.h"
 
 namespace {
 
@@ -24,6 +25,16 @@ void FuzzRecord(const NetlinkMessage& message, std::uint16_t type, std::size_t r
   if (!IsConsistent(record)) std::abort();
   writer.Write(row, record);
   if (!Equal(ReadRow(batch, kCapacityStep, row), record)) std::abort();
+}
+
+void FuzzSocket(Bytes payload) {
+  for (const std::uint8_t protocol : {std::uint8_t{6}, std::uint8_t{17}}) {
+    const auto socket = ParseSocket(payload, protocol);
+    // Who asks for a socket by what it tells of itself must find it.
+    if (socket && MatchSocket(*socket, socket->pair) == SocketMatch::kNone) std::abort();
+  }
+  ParseRouteIsLocal(payload);
+  if (payload.size() >= kFlowBytes) MakeSocketRequest(ParseFlowEnds(payload).original);
 }
 
 }  // namespace
@@ -41,6 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     ParseTimeouts(message->payload, 11);
     ParseHostAddress(message->payload);
     ParseError(*message);
+    FuzzSocket(message->payload);
   }
   return 0;
 }

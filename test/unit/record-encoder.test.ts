@@ -228,12 +228,13 @@ describe('records written and read', () => {
       unit: 'odd "name".service',
       uid: 0,
     };
-    const flow = { family: 10, protocol: 6, source: '2001:db8::1', destination: '2001:db8::2', port: 6379 } as const;
+    const flow = { family: 10, protocol: 6, destination: '2001:db8::2', port: 6379 } as const;
     const record: RecordedRecord = {
       type: 'owners',
       at,
       sightings: [
         { ...flow, direction: 'accepted', listener: true, count: 3, owner },
+        { ...flow, direction: 'originated', source: '2001:db8::1', count: 1 },
         { ...flow, direction: 'forwarded', count: 1 },
       ],
     };
