@@ -8,11 +8,11 @@ import type { SimulatedSettings } from './simulated-source.js';
 import { WORLD_TICK_SECONDS, World } from './world.js';
 
 /** Odd, so that the median is one of them. */
-const FUTURES = 9;
+export const FUTURES = 9;
 /** A future that is not full by then does not fill. */
 const FUTURE_SECONDS = 900;
 /** Apart from the seeds of runs. */
-const FIRST_SEED = 1_000_003;
+export const FUTURE_SEED = 1_000_003;
 
 /**
  * Seconds to full as told at the end of each of the given seconds of a simulated run; Infinity: most futures do not fill.
@@ -27,16 +27,17 @@ export function foretell(settings: SimulatedSettings, atSeconds: readonly number
   for (const at of [...new Set(atSeconds)].sort((a, b) => a - b)) {
     while (world.atSeconds < at) world.step();
     const futures = Array.from({ length: FUTURES }, (_, i) =>
-      secondsToFull(world.fork(FIRST_SEED * settings.seed + i), settings.max),
+      secondsToFull(world.fork(FUTURE_SEED * settings.seed + i), settings.max, FUTURE_SECONDS),
     );
     told.set(at, quantile(futures, 0.5) ?? Infinity);
   }
   return told;
 }
 
-function secondsToFull(future: World, max: number): number {
+/** Plays a future until the table is full, and no longer than `seconds`; Infinity: not by then. */
+export function secondsToFull(future: World, max: number, seconds: number): number {
   const from = future.atSeconds;
-  for (let tick = 0; tick < FUTURE_SECONDS / WORLD_TICK_SECONDS; tick++) {
+  for (let tick = 0; tick < seconds / WORLD_TICK_SECONDS; tick++) {
     future.step();
     if (future.count >= max) return future.atSeconds - from;
   }

@@ -8,6 +8,7 @@ export interface Run {
   readonly scenario: string;
   readonly family: Scenario['family'];
   readonly kind: Scenario['kind'];
+  readonly isExtra?: true;
   readonly seed: number;
   readonly max: number;
   readonly seconds: number;
@@ -110,6 +111,7 @@ export async function playScenario(scenario: Scenario, seed: number, options: Pl
   });
   return {
     ...{ scenario: scenario.name, family: scenario.family, kind: scenario.kind, seed, max: scenario.max },
+    ...(scenario.isExtra && { isExtra: true as const }),
     ...{ seconds: recorded.count.length, onsetSecond: options.learnSeconds ?? scenario.learnSeconds },
     ...(fullSecond !== undefined && { fullSecond }),
     count: Float64Array.from(recorded.count),

@@ -5,13 +5,14 @@ import { ORACLE } from './run-score.js';
 import type { Cell, GroupScore, MethodFigures, Scores } from './scores.js';
 import { percent } from './tables.js';
 import { OURS } from './told.js';
+import { WORLD_TICK_SECONDS } from './world.js';
 
 export interface ReachRow {
   readonly figure: string;
   readonly reach: string;
   readonly measured: string;
   readonly isReached: boolean;
-  /** Not reached, but within `ORACLE_FACTOR` of what the oracle could do, who cannot reach it either. */
+  /** Not reached, but within `ORACLE_FACTOR` of what the oracle could do, or but for warnings that were right at their time. */
   readonly isPossible?: boolean;
 }
 
@@ -73,12 +74,8 @@ export function kernelReach(runs: readonly KernelRunScore[]): ReachRow[] {
   ];
 }
 
-function row(
-  figure: string,
-  reach: string,
-  { measured, isReached }: Pick<ReachRow, 'measured' | 'isReached'>,
-): ReachRow {
-  return { figure, reach, measured, isReached };
+function row(figure: string, reach: string, rest: Pick<ReachRow, 'measured' | 'isReached' | 'isPossible'>): ReachRow {
+  return { figure, reach, ...rest };
 }
 
 function ours({ methods }: GroupScore): MethodFigures | undefined {
@@ -103,9 +100,14 @@ function errorRows({ methods }: GroupScore, seconds: number, median: number, p90
   ];
 }
 
-/** Cells in which the best of the rivals is better by more than the factor. */
+/** Cells in which the best of the rivals is better by more than the factor, and by more than the truth is known to. */
 export function lostToRivals(cells: readonly Cell[]): Cell[] {
-  return cells.filter(({ ours, best }) => ours > RIVAL_FACTOR * best);
+  return cells.filter((cell) => cell.ours > RIVAL_FACTOR * cell.best && !isTie(cell));
+}
+
+/** A table is full at the end of a tick, and became so within it. */
+function isTie({ ours, best, horizonSeconds }: Cell): boolean {
+  return ours - best < WORLD_TICK_SECONDS / horizonSeconds;
 }
 
 function rivalRow(cells: readonly Cell[]): ReachRow {
@@ -140,9 +142,12 @@ function neverRows({ plateauSpikes, otherNever, unknowable }: Scores): ReachRow[
   const plateau = ours(plateauSpikes);
   const other = ours(otherNever);
   const hard = ours(unknowable);
-  const runs = (alarmed: number, limit: number): Pick<ReachRow, 'measured' | 'isReached'> => ({
-    measured: `${alarmed} of ${otherNever.runs} (${percent(alarmed / otherNever.runs)})`,
+  const runs = (alarmed: number, right: number, limit: number) => ({
+    measured:
+      `${alarmed} of ${otherNever.runs} (${percent(alarmed / otherNever.runs)})` +
+      (alarmed > 0 ? `, ${right} right by the course at the time` : ''),
     isReached: alarmed <= limit * otherNever.runs,
+    isPossible: alarmed - right <= limit * otherNever.runs,
   });
   const time = (ratio: number, limit: number) => ({ measured: percent(ratio), isReached: ratio <= limit });
   return [
@@ -158,12 +163,12 @@ function neverRows({ plateauSpikes, otherNever, unknowable }: Scores): ReachRow[
           row(
             'others that never fill: runs with a warning',
             `<= ${percent(NEVER_RUNS.warning)}`,
-            runs(other.warnedRuns, NEVER_RUNS.warning),
+            runs(other.warnedRuns, other.rightWarnedRuns, NEVER_RUNS.warning),
           ),
           row(
             '... with a critical',
             `<= ${percent(NEVER_RUNS.critical)}`,
-            runs(other.criticalRuns, NEVER_RUNS.critical),
+            runs(other.criticalRuns, other.rightCriticalRuns, NEVER_RUNS.critical),
           ),
         ]
       : []),

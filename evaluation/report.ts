@@ -37,16 +37,18 @@ export function formatScenarios(scenarios: readonly Scenario[]): string {
   const kinds = { fills: 'fills', never: 'never fills', unknowable: 'never fills, unknowable' } as const;
   return formatTable(
     ['scenario', 'family', '', 'what happens'],
-    scenarios.map(({ name, family, kind, description }) => [name, family, kinds[kind], description]),
+    scenarios.map(({ name, family, kind, isExtra, description }) => [
+      ...[isExtra ? `${name} (extra)` : name, family, kinds[kind], description],
+    ]),
   );
 }
 
-/** Everything about the simulated forecasts. `run` says with what it was made. */
-export function formatForecast(scores: Scores, run: string): string {
+/** Everything about the simulated forecasts: `core` of the scenarios that the reach is meant for. `run` says with what it was made. */
+export function formatForecast(scores: Scores, core: Scores, run: string): string {
   return [
     run,
     '### Reached or not',
-    formatReach(forecastReach(scores)),
+    formatReach(forecastReach(core), forecastReach(scores)),
     '### All runs that fill',
     'Relative error of the time to full, median / 90th percentile of the runs, by the time that was left.',
     formatErrors(scores.pooled),
@@ -70,14 +72,15 @@ export function formatForecast(scores: Scores, run: string): string {
   ].join('\n\n');
 }
 
-export function formatReach(rows: readonly ReachRow[]): string {
+/** `all`: the same figures of a wider set of runs, shown beside. */
+export function formatReach(rows: readonly ReachRow[], all: readonly ReachRow[] = []): string {
+  const besideOf = (row: ReachRow) => all.find(({ figure }) => figure === row.figure)?.measured ?? '-';
   return formatTable(
-    ['figure', 'to reach', 'measured', ''],
-    rows.map(({ figure, reach, measured, isReached, isPossible }) => [
-      figure,
-      reach,
-      measured,
-      isReached ? 'reached' : isPossible ? 'as near as possible' : '**falls short**',
+    ['figure', 'to reach', 'measured', '', ...(all.length > 0 ? ['with the extra scenarios'] : [])],
+    rows.map((row) => [
+      ...[row.figure, row.reach, row.measured],
+      row.isReached ? 'reached' : row.isPossible ? 'as near as possible' : '**falls short**',
+      ...(all.length > 0 ? [besideOf(row)] : []),
     ]),
   );
 }

@@ -3,7 +3,8 @@
  * full, how early it warned for good, and how long it warned at all; for ours whether the 5-95 % interval held the truth.
  * The truth is the second in which the simulated kernel's count reached max; a method that says "never" is infinitely wrong.
  */
-import type { Run } from './play.js';
+import type { InformedAnswer } from './informed-course.js';
+import type { Run, RunAlert } from './play.js';
 import { type Told, whatWasTold } from './told.js';
 
 /** Seconds before the table is full at which errors are taken. */
@@ -53,6 +54,7 @@ export interface RunScore {
   readonly scenario: string;
   readonly family: string;
   readonly kind: Run['kind'];
+  readonly isExtra?: true;
   readonly seed: number;
   /** From the onset to full; absent when it did not fill. */
   readonly fillSeconds?: number;
@@ -60,6 +62,22 @@ export interface RunScore {
   readonly scoredSeconds: number;
   readonly methods: Readonly<Record<string, MethodScore>>;
   readonly coverage: Coverage;
+  /** Each of our warnings, and each critical, was right by the course of its moment; absent where this was not asked. */
+  readonly wasRight?: { readonly warning: boolean; readonly critical: boolean };
+}
+
+/** The whole seconds in which a warning or a critical was raised since the onset of a run that does not fill. */
+export function raisedSeconds({ fullSecond, onsetSecond, alerts }: Run): number[] {
+  if (fullSecond !== undefined) return [];
+  return raisedSince(alerts, onsetSecond).map(raisedSecond);
+}
+
+function raisedSince(alerts: Run['alerts'], onsetSecond: number): RunAlert[] {
+  return alerts.filter(({ phase, atSecond }) => phase === 'firing' && atSecond >= onsetSecond);
+}
+
+function raisedSecond({ atSecond }: RunAlert): number {
+  return Math.floor(atSecond);
 }
 
 /** The seconds of a run at whose end errors are taken, one for each of `HORIZONS_SECONDS` that its event was old enough for. */
@@ -71,8 +89,16 @@ export function judgedSeconds({ fullSecond, onsetSecond }: Run): (number | undef
   );
 }
 
-/** Pure. `oracle`: what it told at the `judgedSeconds`, seconds to full. */
-export function scoreRun(run: Run, oracle?: ReadonlyMap<number, number>): RunScore {
+/** What others who know more said of a run. */
+export interface Witnesses {
+  /** Seconds to full that the oracle told at the `judgedSeconds`. */
+  readonly oracle?: ReadonlyMap<number, number>;
+  /** At the `raisedSeconds`. */
+  readonly informed?: ReadonlyMap<number, InformedAnswer>;
+}
+
+/** Pure. */
+export function scoreRun(run: Run, { oracle, informed }: Witnesses = {}): RunScore {
   const methods = whatWasTold(run).map((told): [string, MethodScore] => [told.method, scoreMethod(run, told)]);
   if (oracle) {
     const errors = errorsOf(run, (at) => oracle.get(at));
@@ -82,11 +108,22 @@ export function scoreRun(run: Run, oracle?: ReadonlyMap<number, number>): RunSco
     scenario: run.scenario,
     family: run.family,
     kind: run.kind,
+    ...(run.isExtra && { isExtra: run.isExtra }),
     seed: run.seed,
     ...(run.fullSecond !== undefined && { fillSeconds: run.fullSecond - run.onsetSecond }),
     scoredSeconds: run.seconds,
     methods: Object.fromEntries(methods),
     coverage: coverageOf(run),
+    ...(informed && { wasRight: rightOf(run, informed) }),
+  };
+}
+
+function rightOf({ alerts, onsetSecond }: Run, informed: ReadonlyMap<number, InformedAnswer>) {
+  const raised = raisedSince(alerts, onsetSecond);
+  const answerTo = (alert: RunAlert) => informed.get(raisedSecond(alert));
+  return {
+    warning: raised.every((alert) => answerTo(alert)?.isWarning),
+    critical: raised.filter(({ severity }) => severity === 'critical').every((alert) => answerTo(alert)?.isCritical),
   };
 }
 

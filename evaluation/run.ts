@@ -95,7 +95,12 @@ async function runSimulated(): Promise<void> {
   const texts: Partial<Record<Part, string>> = {};
   const pictures: Record<string, string> = {};
   if (runs.length > 0) {
-    texts.forecast = formatForecast(scores, `${scores.all.runs} runs, ${run}`);
+    const core = runs.filter(({ score }) => !score.isExtra);
+    texts.forecast = formatForecast(
+      scores,
+      summarize(core.map(({ score }) => score)),
+      `${scores.all.runs} runs, ${run}`,
+    );
     Object.assign(pictures, drawForecast(scores, runs));
   }
   for (const answer of answers) {

@@ -28,6 +28,9 @@ export interface MethodFigures {
   readonly missed: number;
   readonly warnedRuns: number;
   readonly criticalRuns: number;
+  /** Of these runs those whose warnings, or criticals, were all right by the course of their moment. */
+  readonly rightWarnedRuns: number;
+  readonly rightCriticalRuns: number;
   /** Share of the time of the run, which begins before the onset. */
   readonly warnedRatio: number;
   readonly criticalRatio: number;
@@ -170,6 +173,8 @@ export function methodFigures(method: string, runs: readonly RunScore[]): Method
     missed: scored.filter(({ score }) => score.leadSeconds === 0).length,
     warnedRuns: scored.filter(({ score }) => score.warnedSeconds > 0).length,
     criticalRuns: scored.filter(({ score }) => score.criticalSeconds > 0).length,
+    rightWarnedRuns: scored.filter(({ run, score }) => score.warnedSeconds > 0 && run.wasRight?.warning).length,
+    rightCriticalRuns: scored.filter(({ run, score }) => score.criticalSeconds > 0 && run.wasRight?.critical).length,
     warnedRatio: share((score) => score.warnedSeconds),
     criticalRatio: share((score) => score.criticalSeconds),
     earlyRuns: scored.filter(({ score }) => score.earlySeconds > 0).length,

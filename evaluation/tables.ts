@@ -79,7 +79,7 @@ export function formatNever({ all, scenarios }: Scores): string {
   const never = scenarios.filter(({ kind }) => kind !== 'fills');
   const methods = all.methods.map(({ method }) => method).filter((method) => method !== ORACLE);
   return formatTable(
-    ['scenario', ...methods.map(name), `${OURS}, critical`],
+    ['scenario', ...methods.map(name), `${OURS}, critical`, 'right at the time: warning, critical'],
     [
       ...never.map((group) => [
         group.kind === 'unknowable' ? `${group.name} (unknowable)` : group.name,
@@ -88,14 +88,22 @@ export function formatNever({ all, scenarios }: Scores): string {
           return alarm(figures?.warnedRuns, group.runs, figures?.warnedRatio);
         }),
         alarm(find(group, OURS)?.criticalRuns, group.runs, find(group, OURS)?.criticalRatio),
+        right(find(group, OURS)),
       ]),
       [
         'all scenarios, from 15 min after the start to the event',
         ...methods.map((method) => `${find(all, method)?.earlyRuns}/${all.runs} runs`),
-        '',
+        ...['', ''],
       ],
     ],
   );
+}
+
+/** Runs whose warnings, and criticals, were all right by the course of their moment. */
+function right(figures: MethodFigures | undefined): string {
+  if (figures === undefined || figures.warnedRuns === 0) return '';
+  const critical = figures.criticalRuns > 0 ? `, ${figures.rightCriticalRuns} of ${figures.criticalRuns}` : '';
+  return `${figures.rightWarnedRuns} of ${figures.warnedRuns}${critical}`;
 }
 
 function alarm(alarmed: number | undefined, runs: number, ratio: number | undefined): string {

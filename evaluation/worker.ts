@@ -1,9 +1,10 @@
 /** A worker thread of the evaluation: does what it is sent, one job at a time, and answers with its scores. */
 import { parentPort } from 'node:worker_threads';
 import { type BurstOptions, type BurstScores, evaluateBursts } from './bursts/bursts.js';
+import { informedCourse } from './informed-course.js';
 import { foretell } from './oracle.js';
 import { playScenario, simulationOf } from './play.js';
-import { judgedSeconds, type RunScore, scoreRun } from './run-score.js';
+import { judgedSeconds, type RunScore, raisedSeconds, scoreRun } from './run-score.js';
 import { scenarios } from './scenarios.js';
 import { type Sketch, sketchRun } from './sketch.js';
 
@@ -30,6 +31,10 @@ async function answer(job: Job): Promise<Answer> {
   if (!scenario) throw new Error(`no scenario ${job.scenario}`);
   const run = await playScenario(scenario, seed);
   const judged = judgedSeconds(run).filter((at) => at !== undefined);
-  const oracle = judged.length > 0 ? foretell(simulationOf(scenario, seed), judged) : undefined;
-  return { kind: 'run', score: scoreRun(run, oracle), ...(seed === 1 && { sketch: sketchRun(run) }) };
+  const raised = raisedSeconds(run);
+  const witnesses = {
+    ...(judged.length > 0 && { oracle: foretell(simulationOf(scenario, seed), judged) }),
+    ...(raised.length > 0 && { informed: informedCourse(simulationOf(scenario, seed), raised) }),
+  };
+  return { kind: 'run', score: scoreRun(run, witnesses), ...(seed === 1 && { sketch: sketchRun(run) }) };
 }

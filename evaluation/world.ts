@@ -156,9 +156,12 @@ export class World {
     return reaped;
   }
 
-  /** A table in the same state that has chance of its own from here on: one of the futures that this one may have. */
-  fork(seed: number): World {
-    const copy = new World(this.#settings);
+  /**
+   * A table in the same state that has chance of its own from here on: one of the futures that this one may have. `traffics`, as many
+   * and in the same order, take the place of its own.
+   */
+  fork(seed: number, traffics = this.#settings.traffics): World {
+    const copy = new World({ ...this.#settings, traffics });
     copy.#random = createRandom(seed);
     copy.#tick = this.#tick;
     copy.#traffic = this.#traffic.slice();

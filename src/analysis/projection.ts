@@ -43,6 +43,8 @@ const EXPONENTIAL_MIN = 0.02;
 const MODEL_ERROR_RATIO = 0.015;
 /** Error of the learned survival, relative to what arrives or leaves by it. */
 const SURVIVAL_ERROR_RATIO = 0.03;
+/** Error of what the dump let expect of the entries that were there before, relative to what leaves of them. */
+const INITIAL_ERROR_RATIO = 0.05;
 /** Ages are taken one by one to here and then in groups: the first ones are where a burst is. */
 const FINE_AGES_SECONDS = 32;
 const AGE_GROUP_SECONDS = 4;
@@ -110,12 +112,14 @@ function combine({ lifetimes, count, horizons, sweeps, sums, initial, expiredNow
   const { perNewFlow: learned, perSecond } = lifetimes.collector.lookups;
   const perNewFlow = Math.max(learned, initial.hazardPerNewFlow - perSecond / Math.max(lifetimes.newPerSecond, 1e-9));
   let expired = expiredNow;
-  let before = (sums.live[0] ?? 0) + initial.liveAt(0, world);
+  const initialNow = initial.liveAt(0, world);
+  let before = (sums.live[0] ?? 0) + initialNow;
   mean[0] = count;
   variance[0] = 1;
   for (let i = 1; i < horizons.length; i++) {
     const seconds = (horizons[i] ?? 0) - (horizons[i - 1] ?? 0);
-    const live = (sums.live[i] ?? 0) + initial.liveAt(horizons[i] ?? 0, world);
+    const initialThen = initial.liveAt(horizons[i] ?? 0, world);
+    const live = (sums.live[i] ?? 0) + initialThen;
     const came = (sums.came[i] ?? 0) - (sums.came[i - 1] ?? 0);
     const expiring = Math.max(0, before + came - live);
     const gone = perNewFlow * came + perSecond * seconds;
@@ -127,7 +131,8 @@ function combine({ lifetimes, count, horizons, sweeps, sums, initial, expiredNow
       1 +
       (sums.liveVariance[i] ?? 0) +
       (sums.cameVariance[i] ?? 0) +
-      (MODEL_ERROR_RATIO * ((mean[i] ?? 0) - count)) ** 2;
+      (MODEL_ERROR_RATIO * ((mean[i] ?? 0) - count)) ** 2 +
+      (INITIAL_ERROR_RATIO * (initialNow - initialThen)) ** 2;
     if (sweeps.has(horizons[i] ?? 0)) expired = 0;
   }
   return { horizons, mean, variance };
@@ -246,7 +251,9 @@ function addArrivals(
     ...[HORIZON_SECONDS, Math.round(EXPONENTIAL_PERSISTENCE * windowSeconds)],
     growth > 0 ? Math.max(1, Math.floor(Math.log(GROWTH_FACTOR_MAX) / growth)) : HORIZON_SECONDS,
   );
-  const growthError = rate > 0 ? slopeError / rate : 0;
+  // Both errors are relative to the rate in the middle of the window, from where growth has come to the present one.
+  const middleRate = rate * Math.exp((-growth * windowSeconds) / 2);
+  const [levelError, growthError] = middleRate > 0 ? [rateError / middleRate, slopeError / middleRate] : [0, 0];
   const sums = curveSums(curve);
   const at = (column: Float64Array, second: number) => (second > 0 ? (column[second] ?? 0) : 0);
   const lastFactor = Math.exp(growth * growthLimit);
@@ -271,10 +278,11 @@ function addArrivals(
     cameVariance[i] =
       (cameVariance[i] ?? 0) +
       dispersion * mean +
-      (rateError * even) ** 2 +
+      (rateError * even * (1 - exponentialWeight)) ** 2 +
       (slopeError * (rising + (windowSeconds / 2) * even) * (slope === 0 ? 0 : 1)) ** 2 +
       exponentialWeight * (1 - exponentialWeight) * difference ** 2 +
-      (exponentialWeight * growthError * Math.min(horizon, growthLimit) * exponential) ** 2 +
+      (exponentialWeight * exponential) ** 2 *
+        (levelError ** 2 + (growthError * (Math.min(horizon, growthLimit) + windowSeconds / 2)) ** 2) +
       (SURVIVAL_ERROR_RATIO * (linearCame - mean)) ** 2;
   }
 }

@@ -65,11 +65,14 @@ export function writeSurvival(
     curve[age] = survivors;
     const bin = Math.min(age, AGES_SECONDS);
     let hazard = hazards[bin] ?? 0;
-    if (bin >= frontierSeconds && world === 'expected') hazard = Math.max(hazard, tail);
-    else if (bin >= frontierSeconds && world === 'short')
+    if (bin >= frontierSeconds && world === 'short')
       hazard = age >= endsAt ? TIMEOUT_HAZARD : next === undefined ? tail : 0;
-    else if (bin >= frontierSeconds) hazard = 0;
-    else if (hazardRatio !== 1) hazard = 1 - (1 - hazard) ** hazardRatio;
+    else if (bin >= frontierSeconds && world === 'stays') hazard = 0;
+    else {
+      if (bin >= frontierSeconds) hazard = Math.max(hazard, tail);
+      // Who ends less often than expected at the ages that are known does so beyond them.
+      if (hazardRatio !== 1) hazard = 1 - (1 - hazard) ** hazardRatio;
+    }
     survivors *= 1 - hazard;
   }
   if (learned.endings !== undefined) mixEndings(curve, learned.endings, learned.confirmedSeconds);

@@ -85,7 +85,7 @@ it('shows errors as a person reads them', () => {
   expect([0.0412, 0.0996, 0.5, 10.5, Infinity, undefined].map(percent)).toEqual([
     ...['4.1 %', '10 %', '50 %', '> 10x', 'never', '-'],
   ]);
-  expect(formatForecast(scores, '1 run.')).toContain(
+  expect(formatForecast(scores, scores, '1 run.')).toContain(
     '| **ctwatch** | 5.0 % / 5.0 % | 10 % / 10 % | 50 % / 50 % | - | - |',
   );
 });

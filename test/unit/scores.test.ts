@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Run, RunForecast } from '../../evaluation/play.js';
 import { quantile } from '../../evaluation/quantile.js';
-import { HORIZONS_SECONDS, judgedSeconds, type RunScore, scoreRun } from '../../evaluation/run-score.js';
+import { HORIZONS_SECONDS, judgedSeconds, type RunScore, raisedSeconds, scoreRun } from '../../evaluation/run-score.js';
 import { summarize } from '../../evaluation/scores.js';
 import { OURS } from '../../evaluation/told.js';
 
@@ -115,6 +115,36 @@ describe('coverage', () => {
   });
 });
 
+describe('warnings of a table that does not fill', () => {
+  const { fullSecond: _, ...neverFull } = run(() => undefined, {
+    kind: 'never',
+    alerts: [
+      { atSecond: 90, phase: 'firing', severity: 'warning' },
+      { atSecond: 120.25, phase: 'firing', severity: 'warning' },
+      { atSecond: 130.5, phase: 'firing', severity: 'critical' },
+      { atSecond: 140, phase: 'resolved', severity: 'critical' },
+    ],
+  });
+  const answers = (isWarning: boolean, isCritical: boolean) =>
+    new Map(raisedSeconds(neverFull).map((at) => [at, { isWarning, isCritical }]));
+
+  it('are right if whoever knows the present course warns as well', () => {
+    expect(raisedSeconds(neverFull)).toEqual([120, 130]);
+    expect(scoreRun(neverFull, { informed: answers(true, false) }).wasRight).toEqual({
+      warning: true,
+      critical: false,
+    });
+    expect(scoreRun(neverFull, { informed: answers(false, false) }).wasRight?.warning).toBe(false);
+    const runs = [answers(true, true), answers(true, false)].map((informed) => scoreRun(neverFull, { informed }));
+    const figures = summarize(runs).otherNever.methods.find(({ method }) => method === OURS);
+    expect(figures).toMatchObject({ warnedRuns: 2, rightWarnedRuns: 2, criticalRuns: 2, rightCriticalRuns: 1 });
+  });
+
+  it('are not asked about in a run that fills', () => {
+    expect(raisedSeconds(run(() => undefined, { alerts: neverFull.alerts }))).toEqual([]);
+  });
+});
+
 describe('the rivals', () => {
   it('warn at less than ten minutes', () => {
     // 10 entries a second from 0: 400 s are left after 200 s, less than 600 s from the second sample on.
@@ -159,7 +189,7 @@ describe('the sum', () => {
     const count = Float64Array.from({ length: 200 }, (_, i) => 5 * (i + 0.5));
     const told = run((left) => fills(1.1 * left), { count, max: 1000 });
     const oracle = new Map(judgedSeconds(told).map((at = 0) => [at, 1.05 * (200.5 - at)]));
-    const { cells } = summarize([scoreRun(told, oracle)]);
+    const { cells } = summarize([scoreRun(told, { oracle })]);
     expect(cells.map(({ horizonSeconds }) => horizonSeconds)).toEqual([15, 30, 60]);
     expect(cells[0]).toMatchObject({ scenario: 'a', bestRival: 'predict_linear 1m' });
     expect(cells[0]?.ours).toBeCloseTo(0.1, 9);

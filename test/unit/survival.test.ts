@@ -47,6 +47,8 @@ describe('writeSurvival', () => {
   it('follows a ratio of hazards', () => {
     const half = { ...learned(AGE_BINS, () => 0.02), hazardRatio: 0.5 };
     expect(curveOf(half, 'expected')[100]).toBeCloseTo(0.98 ** 50, 9);
+    const young = { ...learned(200, () => 0.02), hazardRatio: 0.5 };
+    expect(curveOf(young, 'expected')[400]).toBeCloseTo(0.98 ** 200, 9);
   });
 
   it('falls from 1 for any hazards', () => {
