@@ -75,6 +75,13 @@ export class Alerts {
     });
   }
 
+  /** Every alert that fires, as it was told last. */
+  firingNow(): AlertTransition[] {
+    return this.#conditions.flatMap(({ name, severity, sinceUnixSeconds }) =>
+      severity === undefined ? [] : [{ name, phase: 'firing', severity, sinceUnixSeconds }],
+    );
+  }
+
   /** Whether any alert fires. */
   get firing(): boolean {
     return this.#conditions.some((condition) => condition.severity !== undefined);
@@ -157,6 +164,10 @@ class Condition {
 
   get severity(): Severity | undefined {
     return this.#severity;
+  }
+
+  get sinceUnixSeconds(): number {
+    return this.#sinceUnixSeconds;
   }
 
   observe(monotonicSeconds: number, unixSeconds: number, level: Level): AlertTransition | undefined {

@@ -17,6 +17,8 @@ import { isIcmp } from '../model/protocol.js';
 
 /** A destination and how many new entries it gets. */
 export interface Talker {
+  /** Its counter in `Talkers`, by which other tables know it until it changes hands. */
+  readonly counter: number;
   /** AF_INET 2 or AF_INET6 10. */
   readonly family: number;
   /** IPPROTO_* number. */
@@ -48,6 +50,8 @@ const GAIN_MAX = 1e100;
 /** Heavy hitters among the destinations of NEW events. */
 export class Talkers {
   readonly #keys = new Uint32Array(TALKERS_MAX * KEY_WORDS);
+  /** Key of the row that is being looked at. */
+  readonly #key = new Uint32Array(KEY_WORDS);
   readonly #hashes = new Uint32Array(TALKERS_MAX);
   readonly #weights = new Float64Array(TALKERS_MAX);
   readonly #errors = new Float64Array(TALKERS_MAX);
@@ -66,46 +70,60 @@ export class Talkers {
   #total = 0;
   #exposureSeconds = 0;
 
-  /** Counts the NEW event in `row`. Allocates nothing, O(log 256). */
-  observeNew(columns: EventColumns, row: number): void {
+  /** Counts the NEW event in `row` and returns the counter of its destination. Allocates nothing, O(log 256). */
+  observeNew(columns: EventColumns, row: number): number {
+    const hash = this.#readKey(columns, row);
+    this.#total += this.#gain;
+    let counter = this.#probe(hash);
+    if (counter < 0) {
+      counter = this.#takeCounter(hash);
+      this.#keys.set(this.#key, counter * KEY_WORDS);
+    }
+    this.#add(counter);
+    return counter;
+  }
+
+  /** The counter of the destination of the flow in `row`, -1 when it has none. Counts nothing. */
+  find(columns: EventColumns, row: number): number {
+    return this.#probe(this.#readKey(columns, row));
+  }
+
+  /** Reads the key of a row into `#key`; returns its hash. */
+  #readKey(columns: EventColumns, row: number): number {
     const protocol = columns.protocol[row] ?? 0;
     const port = isIcmp(protocol) ? 0 : (columns.originalDestinationPort[row] ?? 0);
     const isIpv6 = columns.family[row] === AF_INET6;
     const words = columns.originalDestination.words;
     const at = row * 4;
-    const word0 = words[at] ?? 0;
+    const key = this.#key;
+    key[0] = words[at] ?? 0;
     // The last 12 bytes of an IPv4 address are not part of it.
-    const word1 = isIpv6 ? (words[at + 1] ?? 0) : 0;
-    const word2 = isIpv6 ? (words[at + 2] ?? 0) : 0;
-    const word3 = isIpv6 ? (words[at + 3] ?? 0) : 0;
-    const meta = ((isIpv6 ? 1 << 24 : 0) | (protocol << 16) | port) >>> 0;
-    const hash = hashKey(word0, word1, word2, word3, meta);
-    this.#total += this.#gain;
+    key[1] = isIpv6 ? (words[at + 1] ?? 0) : 0;
+    key[2] = isIpv6 ? (words[at + 2] ?? 0) : 0;
+    key[3] = isIpv6 ? (words[at + 3] ?? 0) : 0;
+    key[4] = ((isIpv6 ? 1 << 24 : 0) | (protocol << 16) | port) >>> 0;
+    return hashKey(key);
+  }
 
+  /** The counter that has the key in `#key`, or -1. */
+  #probe(hash: number): number {
+    const keys = this.#keys;
+    const key = this.#key;
     let slot = hash & SLOT_MASK;
     for (let entry = this.#slots[slot] ?? 0; entry !== 0; entry = this.#slots[slot] ?? 0) {
-      const key = (entry - 1) * KEY_WORDS;
-      const keys = this.#keys;
+      const at = (entry - 1) * KEY_WORDS;
       if (
-        keys[key] === word0 &&
-        keys[key + 4] === meta &&
-        keys[key + 1] === word1 &&
-        keys[key + 2] === word2 &&
-        keys[key + 3] === word3
+        keys[at] === key[0] &&
+        keys[at + 4] === key[4] &&
+        keys[at + 1] === key[1] &&
+        keys[at + 2] === key[2] &&
+        keys[at + 3] === key[3]
       ) {
-        this.#add(entry - 1);
-        return;
+        return entry - 1;
       }
       slot = (slot + 1) & SLOT_MASK;
     }
-    const counter = this.#takeCounter(hash);
-    const key = counter * KEY_WORDS;
-    this.#keys[key] = word0;
-    this.#keys[key + 1] = word1;
-    this.#keys[key + 2] = word2;
-    this.#keys[key + 3] = word3;
-    this.#keys[key + 4] = meta;
-    this.#add(counter);
+    return -1;
   }
 
   /** Ends a tick of `seconds`: everything counted so far weighs less from now on. */
@@ -128,6 +146,11 @@ export class Talkers {
   /** Counters in use: 0 to `used` - 1. */
   get used(): number {
     return this.#used;
+  }
+
+  /** New entries per second, all destinations, decayed with `TALKER_DECAY_SECONDS`. */
+  get newPerSecond(): number {
+    return this.#exposureSeconds > 0 ? this.#total / this.#gain / this.#exposureSeconds : 0;
   }
 
   /** Changes when the counter is taken over by another destination. */
@@ -189,6 +212,7 @@ export class Talkers {
     const meta = this.#keys[key + 4] ?? 0;
     const weight = this.#weights[counter] ?? 0;
     return {
+      counter,
       family: meta >>> 24 === 1 ? AF_INET6 : 2,
       protocol: (meta >>> 16) & 0xff,
       address: new Uint8Array(this.#keys.slice(key, key + 4).buffer),
@@ -287,11 +311,11 @@ export class Talkers {
 }
 
 /** The mixing steps of MurmurHash3 (Appleby, public domain) over the five words of a key. */
-function hashKey(word0: number, word1: number, word2: number, word3: number, meta: number): number {
-  let hash = Math.imul(word0 ^ 0x9e3779b9, 0xcc9e2d51);
-  hash = Math.imul((hash ^ (hash >>> 15) ^ word1) | 0, 0x1b873593);
-  hash = Math.imul((hash ^ (hash >>> 13) ^ word2) | 0, 0x85ebca6b);
-  hash = Math.imul((hash ^ (hash >>> 15) ^ word3) | 0, 0xcc9e2d51);
-  hash = Math.imul((hash ^ (hash >>> 13) ^ meta) | 0, 0xc2b2ae35);
+function hashKey(key: Uint32Array): number {
+  let hash = Math.imul((key[0] ?? 0) ^ 0x9e3779b9, 0xcc9e2d51);
+  hash = Math.imul((hash ^ (hash >>> 15) ^ (key[1] ?? 0)) | 0, 0x1b873593);
+  hash = Math.imul((hash ^ (hash >>> 13) ^ (key[2] ?? 0)) | 0, 0x85ebca6b);
+  hash = Math.imul((hash ^ (hash >>> 15) ^ (key[3] ?? 0)) | 0, 0xcc9e2d51);
+  hash = Math.imul((hash ^ (hash >>> 13) ^ (key[4] ?? 0)) | 0, 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) >>> 0;
 }

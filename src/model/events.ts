@@ -9,6 +9,20 @@ import { censusFields } from './census-fields.js';
 import { ERROR_CODES } from './errors.js';
 import { count, describe, endpoint, network, nonNegative, ratio, table, timestamp } from './event-fields.js';
 
+/** What a diagnosis may say; `analysis/diagnosis.ts` has the rules. */
+export const DIAGNOSIS_CODES = [
+  'connection_churn',
+  'connection_leak',
+  'traffic_spike',
+  'syn_flood',
+  'scan',
+  'dead_backend',
+  'dns_storm',
+  'udp_storm',
+  'timeout_artefact',
+  'unclear',
+] as const;
+
 /** Version of the contract, `v` of every line. */
 export const EVENTS_VERSION = 1;
 
@@ -86,9 +100,41 @@ const top = v.object({
 });
 
 /** Who grew: what `top` tells, judged on another whole. */
-const culprit = v.object({
+const grown = v.object({
   ...top.entries,
-  share_ratio: v.pipe(ratio, describe('Share of all new entries; during a burst, of their growth')),
+  share_ratio: v.pipe(ratio, describe('Share of the growth')),
+});
+
+const culprit = v.object({
+  network,
+  destination: v.optional(v.pipe(endpoint, describe('Where its flows go; absent when it is one source of many'))),
+  source: v.optional(v.pipe(endpoint, describe('Only when the culprit is one source of flows to many destinations'))),
+  new_per_second: v.optional(v.pipe(nonNegative, describe('New entries, recent ones weigh more (time constant 10 s)'))),
+  share_ratio: v.pipe(
+    ratio,
+    describe('Share of the growth; of a table that does not grow, of its entries; of a source, of the new entries'),
+  ),
+  error_ratio: v.optional(v.pipe(ratio, describe('By how much new_per_second may be too high'))),
+  entries: v.optional(v.pipe(count, describe('Its entries in the table, expired ones included'))),
+  expected_entries: v.optional(v.pipe(count, describe('What its budget allows'))),
+  expected_new_per_second: v.optional(v.pipe(nonNegative, describe('What its budget allows'))),
+  usual_entries: v.optional(v.pipe(count, describe('What it usually has, learned while nothing was unusual'))),
+  usual_new_per_second: v.optional(v.pipe(nonNegative, describe('The same'))),
+  states: v.optional(
+    v.pipe(
+      v.record(v.string(), v.pipe(ratio)),
+      describe('Share of its young flows in each TCP state, by the name of the kernel, from sampled look-ups'),
+    ),
+  ),
+});
+
+const diagnosis = v.object({
+  code: v.pipe(v.picklist(DIAGNOSIS_CODES), describe('What it looks like, see docs/diagnosis.md')),
+  confidence_ratio: v.pipe(
+    ratio,
+    describe('Probability that the code is right by the rules; of unclear, that no other is'),
+  ),
+  evidence: v.pipe(v.array(v.string()), describe('What was seen, as sentences')),
 });
 
 const degraded = v.object({
@@ -159,7 +205,8 @@ const burst = v.object({
   peak_per_second: v.optional(v.pipe(nonNegative, describe('At the end: largest mean over a second'))),
   duration_seconds: v.optional(v.pipe(nonNegative, describe('At the end: from the onset'))),
   entries_added: v.optional(v.pipe(count, describe('At the end: new entries beyond the usual number'))),
-  top: v.optional(v.pipe(v.array(culprit), describe('The destination that grew most'))),
+  top: v.optional(v.pipe(v.array(grown), describe('The destination that grew most'))),
+  diagnosis: v.optional(v.pipe(diagnosis, describe('Of the total; at the start only when it is clear already'))),
 });
 
 /** The conditions that can alert. */
@@ -169,7 +216,10 @@ const alert = v.object({
   type: v.literal('alert'),
   ...head,
   name: v.pipe(v.picklist(ALERT_NAMES), describe('The condition')),
-  phase: v.pipe(v.picklist(['firing', 'resolved']), describe('firing again: its severity changed')),
+  phase: v.pipe(
+    v.picklist(['firing', 'resolved']),
+    describe('firing again: its severity changed, or what it looks like became clear'),
+  ),
   severity: v.pipe(v.picklist(['warning', 'critical']), describe('When resolved: the one that ended')),
   key: v.pipe(v.string(), describe('Stable, for de-duplication')),
   since: v.pipe(timestamp, describe('When the condition began to hold, ISO 8601, UTC')),
@@ -178,7 +228,8 @@ const alert = v.object({
   forecast,
   kernel: v.optional(v.pipe(kernelCounters, describe('Increase while it fires; only with the alert dropping'))),
   totals: v.optional(v.pipe(totals, describe('Only with the alert loss'))),
-  culprits: v.pipe(v.array(culprit), describe('Destinations with at least a tenth of the share, most first')),
+  culprits: v.pipe(v.array(culprit), describe('Who has at least a tenth of the share, most first')),
+  diagnosis: v.optional(v.pipe(diagnosis, describe('What it looks like; absent when resolved'))),
   advice: v.pipe(
     v.array(
       v.object({
@@ -298,6 +349,7 @@ export type EventOf<T extends EventType> = Body<T>;
 /** A line as it is printed. */
 export type EventLine = v.InferOutput<typeof eventSchema>;
 
+export type DiagnosisCode = (typeof DIAGNOSIS_CODES)[number];
 export type AlertName = (typeof ALERT_NAMES)[number];
 export type Severity = 'warning' | 'critical';
 export type TableFields = v.InferOutput<typeof table>;
@@ -306,4 +358,6 @@ export type TotalsFields = v.InferOutput<typeof totals>;
 export type KernelFields = v.InferOutput<typeof kernelCounters>;
 export type ForecastFields = v.InferOutput<typeof forecast>;
 export type TopFields = v.InferOutput<typeof top>;
+export type CulpritFields = v.InferOutput<typeof culprit>;
+export type DiagnosisFields = v.InferOutput<typeof diagnosis>;
 export type Degraded = v.InferOutput<typeof degraded>;

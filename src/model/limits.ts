@@ -9,6 +9,9 @@ export const IDLE_TICK_SECONDS = 1;
 /** Age of a forecast above which it is made anew although nothing has happened, seconds. */
 export const FORECAST_REUSE_SECONDS = 10;
 
+/** How often the suspects are looked at anew, seconds: as often as the table is read. */
+export const FINDINGS_SECONDS = 1;
+
 /** How often the table's size and the per-CPU counters are asked for, seconds (under 10 us of kernel time an answer). */
 export const STATS_SECONDS = 1;
 

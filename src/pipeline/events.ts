@@ -6,26 +6,15 @@
  * The fields of a line are made in `fields.ts`, its sentence in `sentence.ts`.
  */
 import { concatMap, defer, from, type Observable, type OperatorFunction } from 'rxjs';
-import { listAdvice } from '../analysis/advice.js';
-import { Alerts, type AlertTransition } from '../analysis/alerts.js';
 import { listDegraded, NOTICES } from '../analysis/degraded.js';
-import type { AlertName, CtEvent, EventOf } from '../model/events.js';
-import { CULPRIT_SHARE_RATIO, EVENT_TRUESIZE_BYTES, FIRST_SAMPLE_SECONDS, TICK_SECONDS } from '../model/limits.js';
+import type { CtEvent } from '../model/events.js';
+import { EVENT_TRUESIZE_BYTES, FIRST_SAMPLE_SECONDS, TICK_SECONDS } from '../model/limits.js';
 import type { Settings } from '../model/settings.js';
+import { AlertEvents } from './alert-events.js';
 import { burstEvents } from './burst-events.js';
-import {
-  addCounters,
-  isoTime,
-  NO_INCREASE,
-  numbersOf,
-  round,
-  tableFields,
-  topFields,
-  totalsFields,
-  unixAt,
-} from './fields.js';
+import { addCounters, NO_INCREASE, numbersOf, round, tableFields, topFields, totalsFields } from './fields.js';
 import type { CloseObservation, Observation, OpenObservation, TickObservation } from './observation.js';
-import { describeAlert, describeSample, describeTable, formatCount, formatSeconds } from './sentence.js';
+import { describeSample, describeTable, formatCount, formatSeconds } from './sentence.js';
 
 /** The events of a source, without its flows. `version` is told by the `start` line. */
 export function toEvents(settings: Settings, version: string): OperatorFunction<Observation, CtEvent> {
@@ -45,22 +34,18 @@ const LOSS_OVER_SECONDS = 10;
 class Reporter {
   readonly #settings: Settings;
   readonly #version: string;
-  readonly #alerts: Alerts;
+  readonly #alerts: AlertEvents;
   /** Increase since the last sample. */
   #kernel = NO_INCREASE;
-  /** Increase since `dropping` began to fire. */
-  #damage = NO_INCREASE;
-  #dropping = false;
   #sampledAt: number | undefined;
   #stale = false;
-  #recvBuffer = { recvBufferBytes: 0, recvBufferForced: false };
   #losing: { cause: LossCause; lastAt: number; before: Lost } | undefined;
   #lost: Lost = { lostNew: 0, lostDestroy: 0, malformed: 0, unknownLosses: 0 };
 
   constructor(settings: Settings, version: string) {
     this.#settings = settings;
     this.#version = version;
-    this.#alerts = new Alerts(settings.alert);
+    this.#alerts = new AlertEvents(settings);
   }
 
   report(observation: Observation): CtEvent[] {
@@ -78,8 +63,7 @@ class Reporter {
     const { sysctls } = host;
     const max = this.#settings.assume_max ?? host.table.max;
     const table = tableFields({ count: host.table.count, blind: host.table.count, ...(max !== undefined && { max }) });
-    const { recvBufferBytes, recvBufferForced } = host;
-    this.#recvBuffer = { recvBufferBytes, recvBufferForced };
+    this.#alerts.open(host);
     const degraded = listDegraded(host);
     const where = host.netns === undefined ? host.hostname : `${host.netns} on ${host.hostname}`;
     return {
@@ -104,34 +88,11 @@ class Reporter {
   }
 
   #tick(tick: TickObservation): CtEvent[] {
-    if (tick.kernel !== undefined) {
-      this.#kernel = addCounters(this.#kernel, tick.kernel);
-      const moved = tick.kernel.drop + tick.kernel.early_drop + tick.kernel.insert_failed > 0;
-      if (moved || this.#dropping) this.#damage = addCounters(this.#damage, tick.kernel);
-    }
-    const events: CtEvent[] = [...this.#noticeEvents(tick), ...burstEvents(tick), ...this.#lossEvents(tick)];
-    for (const transition of this.#observeAlerts(tick)) {
-      if (transition.name === 'dropping') this.#dropping = transition.phase === 'firing';
-      events.push(this.#alert(tick, transition));
-    }
-    if (!this.#dropping) this.#damage = NO_INCREASE;
+    if (tick.kernel !== undefined) this.#kernel = addCounters(this.#kernel, tick.kernel);
+    const events = [...this.#noticeEvents(tick), ...burstEvents(tick), ...this.#lossEvents(tick)];
+    events.push(...this.#alerts.observe(tick));
     if (this.#sampleDue(tick)) events.push(this.#sample(tick));
     return events;
-  }
-
-  #observeAlerts(tick: TickObservation): AlertTransition[] {
-    const { count, max } = tick.table;
-    return this.#alerts.observe({
-      ...tick.at,
-      ...(count !== undefined && max !== undefined && { usedRatio: count / max }),
-      forecast: tick.forecast,
-      burstActive: tick.burst.active !== undefined && tick.burst.active.expected === undefined,
-      drop: tick.kernel?.drop ?? 0,
-      earlyDrop: tick.kernel?.early_drop ?? 0,
-      insertFailed: tick.kernel?.insert_failed ?? 0,
-      lostEvents: tick.lostEvents,
-      lostRatio: tick.lostRatio,
-    });
   }
 
   #sampleDue({ at, uptimeSeconds }: TickObservation): boolean {
@@ -160,48 +121,6 @@ class Reporter {
       forecast,
       top: topFields(tick.top),
     };
-  }
-
-  #alert(tick: TickObservation, { name, phase, severity, sinceUnixSeconds }: AlertTransition): CtEvent {
-    const { table, rate, forecast } = numbersOf(tick);
-    const active = tick.burst.active;
-    const talkers = active === undefined ? tick.top : tick.growth;
-    const culprits = topFields(talkers).filter(({ share_ratio }) => share_ratio >= CULPRIT_SHARE_RATIO);
-    const burst = active && { since: isoTime(unixAt(tick, active.onsetSeconds)), ratio: active.ratio };
-    const lost = tick.loss.lostNew + tick.loss.lostDestroy;
-    const resolved = phase === 'resolved';
-    return {
-      type: 'alert',
-      level: resolved ? 'info' : severity === 'critical' ? 'error' : 'warn',
-      unixSeconds: tick.at.unixSeconds,
-      msg: describeAlert({
-        ...{ name, phase, severity, table, forecast, burst, culprits, lost },
-        growthPerSecond: rate.growth_per_second,
-        kernel: this.#damage,
-      }),
-      name,
-      phase,
-      severity,
-      key: name,
-      since: isoTime(sinceUnixSeconds),
-      table,
-      rate,
-      forecast,
-      ...(name === 'dropping' && { kernel: this.#damage }),
-      ...(name === 'loss' && { totals: totalsFields(tick) }),
-      culprits: resolved ? [] : culprits,
-      advice: resolved ? [] : this.#advise(name, tick),
-    };
-  }
-
-  #advise(name: AlertName, { table, forecast }: TickObservation): EventOf<'alert'>['advice'] {
-    // A limit that is only assumed is none to change.
-    if (this.#settings.assume_max !== undefined) return [];
-    const { plateauCount } = forecast;
-    return listAdvice({ name, max: table.max, plateauCount, ...this.#recvBuffer }).map(({ text, plateauRatio }) => ({
-      text,
-      ...(plateauRatio !== undefined && { effect: { plateau_ratio: round(plateauRatio, 4) } }),
-    }));
   }
 
   /** A table that does not answer limits what can be said; so does nothing else that changes while running. */

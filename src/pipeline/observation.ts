@@ -15,6 +15,7 @@ import { type Forecast, forecast } from '../analysis/forecast.js';
 import { Lifetimes } from '../analysis/lifetimes.js';
 import { RateMeter, type RateSnapshot } from '../analysis/rates.js';
 import type { AssumedTimeout } from '../analysis/survival.js';
+import { type Findings, Suspects } from '../analysis/suspects.js';
 import { TableModel, type TableSnapshot } from '../analysis/table.js';
 import { type Talker, Talkers } from '../analysis/talkers.js';
 import { wrappedIncrease } from '../analysis/wrap.js';
@@ -69,6 +70,8 @@ export interface TickObservation {
   readonly top: readonly Talker[];
   /** While a burst is on: destinations by the growth of their rate since before it; shares are of that growth. */
   readonly growth: readonly Talker[];
+  /** Who fills the table and what it looks like; made anew once a second, and when a burst begins or ends. */
+  readonly findings: Findings;
   /** Received since the source opened. */
   readonly totals: Totals;
   /** Since the source opened. */
@@ -140,6 +143,7 @@ class Watch {
   readonly #rates = new RateMeter();
   readonly #losses = new RateMeter();
   readonly #talkers = new Talkers();
+  readonly #suspects: Suspects;
   readonly #lifetimes: Lifetimes;
   readonly #burst: BurstDetector;
   readonly #destinationBursts: DestinationBursts;
@@ -163,6 +167,7 @@ class Watch {
     this.#settings = settings;
     this.#host = host;
     this.#openedAt = at.monotonicSeconds;
+    this.#suspects = new Suspects(this.#talkers, at.monotonicSeconds);
     this.#tickedAt = at.monotonicSeconds;
     this.#markedAt = at.monotonicSeconds;
     this.#tableReadAt = at.monotonicSeconds;
@@ -223,10 +228,11 @@ class Watch {
 
   #observeBatch(atSeconds: number, { columns, newCount, destroyCount }: EventBatch): void {
     for (let row = 0; row < newCount; row++) {
-      this.#talkers.observeNew(columns, row);
+      this.#suspects.observeNew(columns, row);
       this.#lifetimes.observeNew(atSeconds, columns, row);
     }
     for (let row = newCount; row < newCount + destroyCount; row++) {
+      this.#suspects.observeDestroy(columns, row);
       this.#lifetimes.observeDestroy(atSeconds, columns, row);
     }
     this.#newEvents += newCount;
@@ -246,6 +252,12 @@ class Watch {
     const total = this.#burst.snapshot();
     const destinationBursts = this.#destinationBursts.observe(atSeconds, seconds, this.#talkers, total);
     this.#talkers.advance(seconds);
+    const growth = this.#talkersGrowth(atSeconds);
+    const findings = this.#suspects.advance({
+      ...{ atSeconds, seconds, burst: total, burstChanged: burstTransition !== undefined },
+      newWeight: this.#newEvents > 0 ? newEvents / this.#newEvents : 1,
+      destroyWeight: this.#destroyEvents > 0 ? destroyEvents / this.#destroyEvents : 1,
+    });
     this.#lifetimes.advance({ atSeconds, seconds, newEvents, lostDestroyEvents: lostDestroy, reapedNow: this.#reaped });
     this.#observeTable(atSeconds, table, newEvents, destroyEvents);
     const kernel = this.#readCounters(counters);
@@ -263,7 +275,7 @@ class Watch {
       ...(burstTransition !== undefined && { burstTransition }),
       destinationBursts,
       top: this.#talkers.snapshot(TOP_LISTED).filter(({ newPerSecond }) => newPerSecond >= TALKER_RATE_MIN),
-      growth: this.#talkersGrowth(atSeconds),
+      ...{ growth, findings },
       totals: this.#totals,
       loss,
       lostEvents: lostNew + lostDestroy,

@@ -1,6 +1,15 @@
 /** The sentences of `msg`: numbers as a person reads them. What is not known makes a sentence shorter, never wrong. */
 import { formatEndpoint } from '../model/address.js';
-import type { AlertName, ForecastFields, KernelFields, Severity, TableFields, TopFields } from '../model/events.js';
+import type {
+  AlertName,
+  CulpritFields,
+  DiagnosisCode,
+  ForecastFields,
+  KernelFields,
+  Severity,
+  TableFields,
+  TopFields,
+} from '../model/events.js';
 
 /** `107,310`. By hand: loading the tables of Intl would take a tenth of the time to start. */
 export function formatCount(value: number): string {
@@ -85,8 +94,10 @@ interface AlertParts {
   readonly kernel: KernelFields;
   /** The burst that is on, since an ISO 8601 time. */
   readonly burst?: { readonly since: string; readonly ratio: number } | undefined;
-  /** Shares are of the growth while a burst is on, else of the new entries. */
-  readonly culprits: readonly TopFields[];
+  readonly culprits: readonly CulpritFields[];
+  /** What the culprits' shares are of. */
+  readonly basis: 'growth' | 'entries';
+  readonly diagnosis: DiagnosisCode;
   /** Events lost so far. */
   readonly lost: number;
 }
@@ -96,18 +107,62 @@ export function describeAlert(parts: AlertParts): string {
   if (parts.phase === 'resolved') {
     return `resolved ${parts.name}: ${describeSample(parts.table, parts.growthPerSecond, parts.forecast)}`;
   }
-  return `${describeCondition(parts)}.${describeCulprit(parts)}`;
+  return `${describeCondition(parts)}.${describeCulprit(parts)}${describeDiagnosis(parts.diagnosis)}`;
 }
 
-function describeCulprit({ culprits: [culprit], burst }: AlertParts): string {
+/** ` 83 % of the growth is tcp to 10.0.0.5:6379: 84,012 entries against an expected 50, 71 % in TIME_WAIT.` */
+function describeCulprit({ culprits: [culprit], basis }: AlertParts): string {
   if (culprit === undefined) return '';
-  const share = formatRatio(culprit.share_ratio);
-  return ` ${share} of the ${burst === undefined ? 'new entries are' : 'growth is'} ${describeTalker(culprit)}.`;
+  const { network, source, destination, share_ratio: share } = culprit;
+  if (source !== undefined) {
+    return ` ${formatRatio(share)} of the new entries are ${network.transport} from ${source.ip} to many destinations${describeStates(culprit)}.`;
+  }
+  if (destination === undefined) return '';
+  const of = basis === 'growth' ? 'growth is' : 'entries are';
+  const who = describeTalker({ network, destination });
+  const held = `${describeEntries(culprit)}${describeStates(culprit)}`.replace(/^, /, '');
+  return ` ${formatRatio(share)} of the ${of} ${who}${held === '' ? '' : `: ${held}`}.`;
+}
+
+/** Against the budget, or else against what is usual when it is more than that. */
+function describeEntries({ entries, expected_entries: expected, usual_entries: usual }: CulpritFields): string {
+  if (entries === undefined) return '';
+  const held = `${formatCount(entries)} ${entries === 1 ? 'entry' : 'entries'}`;
+  if (expected !== undefined) return `${held} against an expected ${formatCount(expected)}`;
+  return usual !== undefined && entries > USUAL_FACTOR * usual ? `${held}, usually ${formatCount(usual)}` : held;
+}
+
+/** Below this what is there is about what usually is. */
+const USUAL_FACTOR = 1.5;
+
+function describeStates({ states = {} }: CulpritFields): string {
+  const [state, share] = Object.entries(states).reduce((most, next) => (next[1] > most[1] ? next : most), ['', 0]);
+  return share > STATE_RATIO_MIN ? `, ${formatRatio(share)} in ${state}` : '';
+}
+
+/** A state that fewer are in describes nobody. */
+const STATE_RATIO_MIN = 0.3;
+
+const DIAGNOSIS_TEXTS: Readonly<Record<DiagnosisCode, string>> = {
+  connection_churn: 'connections that are not being reused',
+  connection_leak: 'connections that are never closed',
+  traffic_spike: 'many clients that want the same service at once',
+  syn_flood: 'a SYN flood',
+  scan: 'a scan',
+  dead_backend: 'a backend that does not answer',
+  dns_storm: 'a storm of DNS questions',
+  udp_storm: 'a storm of UDP datagrams',
+  timeout_artefact: 'connections whose peers are gone, whose entries wait for a timeout of days',
+  unclear: '',
+};
+
+function describeDiagnosis(code: DiagnosisCode): string {
+  return code === 'unclear' ? '' : ` It looks like ${DIAGNOSIS_TEXTS[code]}.`;
 }
 
 function describeCondition(parts: AlertParts): string {
   const growth = describeGrowth(parts);
-  const state = `conntrack table at ${describeTable(parts.table)}`;
+  const state = `conntrack table ${describeFullness(parts.table)}`;
   switch (parts.name) {
     case 'usage':
       return `${state}, above the ${parts.severity} level${growth}: ${describeForecast(parts.forecast)}`;
@@ -115,14 +170,22 @@ function describeCondition(parts: AlertParts): string {
     case 'burst':
       return `${state}${growth}: ${describeForecast(parts.forecast)}`;
     case 'dropping':
-      return `${state} and losing connections: ${describeDamage(parts.kernel)}${growth}`;
+      return `${state}${growth}, and losing connections: ${describeDamage(parts.kernel)}`;
     case 'loss':
       return `events are being lost (${formatCount(parts.lost)} so far): totals stay exact, details are sampled`;
   }
 }
 
+/** `41 % full (107,310 of 262,144)`. */
+function describeFullness(table: TableFields): string {
+  const { count, max, used_ratio: used } = table;
+  if (count === undefined) return 'of unknown size';
+  if (max === undefined || used === undefined) return `with ${formatCount(count)} entries`;
+  return `${formatRatio(used)} full (${formatCount(count)} of ${formatCount(max)})`;
+}
+
 function describeGrowth({ growthPerSecond, burst }: AlertParts): string {
-  const growth = growthPerSecond > 0 ? `, growing ${formatRate(growthPerSecond)}` : '';
+  const growth = growthPerSecond > 0 ? ` and growing ${formatRate(growthPerSecond)}` : '';
   if (burst === undefined) return growth;
   const times = `${burst.ratio.toFixed(1)} times the usual rate`;
   const since = burst.since.slice(11, 19);

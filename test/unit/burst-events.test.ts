@@ -30,7 +30,7 @@ const EXPECTED = {
   usualPeakPerSecond: 420,
 };
 const destination = {
-  ...{ family: 2, protocol: 6, port: 6379, newPerSecond: 0, shareRatio: 0, errorRatio: 0 },
+  ...{ counter: 0, family: 2, protocol: 6, port: 6379, newPerSecond: 0, shareRatio: 0, errorRatio: 0 },
   address: Uint8Array.from([10, 0, 0, 5, ...Array(12).fill(0)]),
 };
 

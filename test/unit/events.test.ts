@@ -286,7 +286,7 @@ describe('burst', () => {
     ]);
     expect(alerts[0]?.culprits[0]?.destination).toEqual({ ip: '10.0.0.5', port: 6379 });
     expect(alerts[0]?.msg).toMatch(
-      /since 14:13:40 \(a burst, 4\.0 times the usual rate\).*growth is tcp to 10\.0\.0\.5:6379\.$/,
+      /since 14:13:40 \(a burst, 4\.0 times the usual rate\).*growth is tcp to 10\.0\.0\.5:6379: 575 entries\.$/,
     );
     expect(alerts[1]?.culprits).toEqual([]);
   });

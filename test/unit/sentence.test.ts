@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { DIAGNOSIS_CODES } from '../../src/model/events.js';
 import {
   describeAlert,
   describeForecast,
@@ -22,6 +23,7 @@ const culprit = {
 };
 const burst = { since: '2026-11-23T14:02:07.000Z', ratio: 4.12 };
 const parts = {
+  ...({ basis: 'growth', diagnosis: 'unclear' } as const),
   phase: 'firing',
   severity: 'critical',
   table,
@@ -113,29 +115,77 @@ describe('describeSample', () => {
 });
 
 describe('describeAlert', () => {
-  it('says the state, what grows since when, how long it will last, and who', () => {
-    expect(describeAlert({ ...parts, name: 'time_to_full', burst, culprits: [culprit] })).toBe(
-      'conntrack table at 107,310 of 262,144 entries (41 %), growing 2,310/s since 14:02:07 ' +
-        '(a burst, 4.1 times the usual rate): full in 67 s (58-81 s). 83 % of the growth is tcp to 10.0.0.5:6379.',
+  it('says the state, what grows since when, how long it will last, who, and what it looks like', () => {
+    const known = { entries: 84_012, expected_entries: 50, states: { TIME_WAIT: 0.71, ESTABLISHED: 0.29 } };
+    const told = { ...parts, name: 'time_to_full', burst, culprits: [{ ...culprit, ...known }] } as const;
+    expect(describeAlert({ ...told, diagnosis: 'connection_churn' })).toBe(
+      'conntrack table 41 % full (107,310 of 262,144) and growing 2,310/s since 14:02:07 (a burst, 4.1 times the ' +
+        'usual rate): full in 67 s (58-81 s). 83 % of the growth is tcp to 10.0.0.5:6379: 84,012 entries against ' +
+        'an expected 50, 71 % in TIME_WAIT. It looks like connections that are not being reused.',
     );
   });
 
-  it('speaks of new entries while no burst is on, and of nobody when nobody stands out', () => {
-    const said = describeAlert({ ...parts, name: 'usage', culprits: [culprit] });
-    expect(said).toMatch(/, growing 2,310\/s: full in .*\. 83 % of the new entries are tcp to 10\.0\.0\.5:6379\.$/);
+  it('is shorter when less is known', () => {
+    const told = { ...parts, name: 'time_to_full', burst } as const;
+    expect(describeAlert({ ...told, culprits: [culprit] })).toMatch(
+      / 83 % of the growth is tcp to 10\.0\.0\.5:6379\.$/,
+    );
+    const held = { ...culprit, entries: 84_012 };
+    expect(describeAlert({ ...told, culprits: [{ ...held, usual_entries: 48 }] })).toMatch(
+      /6379: 84,012 entries, usually 48\.$/,
+    );
+    expect(describeAlert({ ...told, culprits: [{ ...held, usual_entries: 80_000 }] })).toMatch(
+      /6379: 84,012 entries\.$/,
+    );
+    expect(describeAlert({ ...told, culprits: [{ ...held, states: { ESTABLISHED: 0.2 } }] })).toMatch(
+      /84,012 entries\.$/,
+    );
+    expect(describeAlert({ ...told, culprits: [{ ...culprit, states: { SYN_SENT: 1 } }] })).toMatch(
+      /6379: 100 % in SYN_SENT\.$/,
+    );
+  });
+
+  it('tells a source whose flows go everywhere', () => {
+    const scanner = {
+      ...{ network: { transport: 'tcp' }, source: { ip: '10.0.0.9' }, share_ratio: 0.97 },
+      states: { SYN_SENT: 0.98 },
+    };
+    expect(describeAlert({ ...parts, name: 'burst', burst, culprits: [scanner], diagnosis: 'scan' })).toMatch(
+      / 97 % of the new entries are tcp from 10\.0\.0\.9 to many destinations, 98 % in SYN_SENT\. It looks like a scan\.$/,
+    );
+  });
+
+  it('speaks of entries when the table does not grow, and of nobody when nobody stands out', () => {
+    const said = describeAlert({ ...parts, name: 'usage', basis: 'entries', culprits: [culprit] });
+    expect(said).toMatch(/ and growing 2,310\/s: full in .*\. 83 % of the entries are tcp to 10\.0\.0\.5:6379\.$/);
     expect(describeAlert({ ...parts, name: 'usage' })).toMatch(/81 s\)\.$/);
+  });
+
+  it('has words for every diagnosis but the unclear one', () => {
+    const texts = DIAGNOSIS_CODES.map((diagnosis) => describeAlert({ ...parts, name: 'burst', diagnosis }));
+    expect(new Set(texts).size).toBe(DIAGNOSIS_CODES.length);
+    expect(texts.filter((text) => text.includes('It looks like'))).toHaveLength(DIAGNOSIS_CODES.length - 1);
   });
 
   it('does not call a table that shrinks growing', () => {
     expect(describeAlert({ ...parts, name: 'usage', growthPerSecond: -5 })).not.toContain('growing');
     expect(describeAlert({ ...parts, name: 'burst', growthPerSecond: -5, burst })).toContain(
-      '(41 %), in a burst since 14:02:07 (4.1 times the usual rate): full',
+      'of 262,144), in a burst since 14:02:07 (4.1 times the usual rate): full',
+    );
+  });
+
+  it('says what is known of a table that does not answer', () => {
+    expect(describeAlert({ ...parts, name: 'burst', table: {} })).toMatch(
+      /^conntrack table of unknown size and growing/,
+    );
+    expect(describeAlert({ ...parts, name: 'burst', table: { count: 5 } })).toMatch(
+      /^conntrack table with 5 entries and/,
     );
   });
 
   it('counts the damage that was done, and only that', () => {
     const said = describeAlert({ ...parts, name: 'dropping', kernel: { ...kernel, drop: 1200, insert_failed: 3 } });
-    expect(said).toContain('and losing connections: 1,200 packets dropped, 3 inserts failed, growing');
+    expect(said).toContain(' and growing 2,310/s, and losing connections: 1,200 packets dropped, 3 inserts failed.');
     expect(said).not.toContain('evicted');
   });
 
