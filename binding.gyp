@@ -13,6 +13,7 @@
         'native/conntrack_session.cc',
         'native/conntrack_socket.cc',
         'native/ct_answers.cc',
+        'native/ct_lookup.cc',
         'native/ct_parser.cc',
         'native/ct_requests.cc',
         'native/event_stream.cc',

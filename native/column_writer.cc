@@ -20,4 +20,15 @@ void ColumnWriter::Write(std::size_t row, const CtRecord& record) const {
 #undef CTWATCH_STORE
 }
 
+CtRecord ColumnWriter::Read(std::size_t row) const {
+  assert(row < capacity_);
+  CtRecord record;
+#define CTWATCH_LOAD(name, type)                                                                                \
+  std::memcpy(&record.name, columns_[static_cast<std::size_t>(Column::name)] + row * sizeof(column_type::type), \
+              sizeof(column_type::type));
+  CTWATCH_COLUMNS(CTWATCH_LOAD)
+#undef CTWATCH_LOAD
+  return record;
+}
+
 }  // namespace ctwatch

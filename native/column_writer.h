@@ -1,4 +1,4 @@
-// Writes records into the columns of a batch. Pure: no syscalls, no JavaScript.
+// Writes records into the columns of a batch, and reads them back. Pure: no syscalls, no JavaScript.
 
 #ifndef CTWATCH_COLUMN_WRITER_H_
 #define CTWATCH_COLUMN_WRITER_H_
@@ -19,6 +19,9 @@ class ColumnWriter {
 
   // Writes every column of the row, absent fields as 0: batches are reused. `row` is below the capacity.
   void Write(std::size_t row, const CtRecord& record) const;
+
+  // The row as it was written, also by JavaScript.
+  CtRecord Read(std::size_t row) const;
 
   std::size_t capacity() const { return capacity_; }
 

@@ -122,6 +122,7 @@ Napi::Function ConntrackSocket::Define(Napi::Env env) {
                          InstanceMethod<&Self::CallAsync<&Self::ReadStats>>("stats"),
                          InstanceMethod<&Self::CallAsync<&Self::ReadProtocolTimeouts>>("protocolTimeouts"),
                          InstanceMethod<&Self::CallAsync<&Self::ReadAddresses>>("addresses"),
+                         InstanceMethod<&Self::CallAsync<&Self::Lookup>>("lookup"),
                          InstanceMethod<&Self::CallAsync<&Self::StartDump>>("dumpStart"),
                          InstanceMethod<&Self::CallAsync<&Self::ReadDump>>("dumpRead"),
                          InstanceMethod<&Self::CallAsync<&Self::FindOwners>>("owners"),
@@ -271,6 +272,21 @@ Napi::Value ConntrackSocket::ReadAddresses(const Napi::CallbackInfo& info) {
         auto array = Napi::Array::New(env, addresses.size());
         for (std::uint32_t i = 0; i < addresses.size(); ++i) array.Set(i, addresses[i]);
         return array;
+      });
+}
+
+Napi::Value ConntrackSocket::Lookup(const Napi::CallbackInfo& info) {
+  const ColumnWriter rows = ToWriter(info[0], info[1]);
+  const auto flows =
+      static_cast<std::size_t>(RequireInteger(info[2], 0, static_cast<double>(rows.capacity()), "flows (of the rows)"));
+  // The reference keeps the memory that the worker fills.
+  return RunOnWorker(
+      info.Env(), [requests = Session().requests(), rows, flows] { return requests->Lookup(rows, flows); },
+      [buffer = Napi::Persistent(info[0].As<Napi::ArrayBuffer>())](Napi::Env env, const LookupResult& result) {
+        auto counts = Napi::Array::New(env, 2);
+        counts.Set(0U, static_cast<double>(result.found));
+        counts.Set(1U, static_cast<double>(result.gone));
+        return counts;
       });
 }
 

@@ -19,6 +19,7 @@
 //     stats(): Promise<{ table: { count: number; max?: number }; counters: Record<string, number> }>;
 //     protocolTimeouts(): Promise<{ tcp?: number[]; udp?: number[]; icmp?: number }>;
 //     addresses(): Promise<string[]>;
+//     lookup(buffer: ArrayBuffer, rows: number, flows: number): Promise<[found: number, gone: number]>;
 //     // With `nothing` no entry is listed, and the kernel collects expired ones all the same.
 //     dumpStart(nothing: boolean): Promise<void>;
 //     dumpRead(buffer: ArrayBuffer, rows: number): Promise<number>;
@@ -32,7 +33,11 @@
 // `status`, seven numbers: NEW rows, DESTROY rows, 1 if there may be more; then totals: NEW and DESTROY events lost in
 // the kernel, messages that were malformed, losses of unknown size.
 //
-// `dumpRead` fills the buffer on another thread: until its promise settles the buffer must not be transferred or read.
+// `lookup` asks for the flows whose tuples are in the first rows and puts the answers in their place: entries that were
+// found, then the tuples of those that are gone.
+//
+// `dumpRead` and `lookup` fill the buffer on another thread: until the promise settles the buffer must not be
+// transferred, read or written.
 
 #ifndef CTWATCH_CONNTRACK_SOCKET_H_
 #define CTWATCH_CONNTRACK_SOCKET_H_
@@ -64,6 +69,7 @@ class ConntrackSocket final : public Napi::ObjectWrap<ConntrackSocket> {
   Napi::Value ReadStats(const Napi::CallbackInfo& info);
   Napi::Value ReadProtocolTimeouts(const Napi::CallbackInfo& info);
   Napi::Value ReadAddresses(const Napi::CallbackInfo& info);
+  Napi::Value Lookup(const Napi::CallbackInfo& info);
   Napi::Value StartDump(const Napi::CallbackInfo& info);
   Napi::Value ReadDump(const Napi::CallbackInfo& info);
   Napi::Value FindOwners(const Napi::CallbackInfo& info);

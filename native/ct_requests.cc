@@ -8,9 +8,11 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
+#include "ct_lookup.h"
 #include "ct_parser.h"
 #include "operation_error.h"
 
@@ -103,13 +105,20 @@ void RequestSocket::Send(std::span<std::byte> message) {
   header.nlmsg_len = static_cast<std::uint32_t>(message.size());
   header.nlmsg_seq = ++seq_;
   std::memcpy(message.data(), &header, sizeof(header));
+  count_ = 1;
   socket_.Send(message);
+}
+
+void RequestSocket::SendAll(Bytes messages, std::uint32_t count) {
+  seq_ += count;
+  count_ = count;
+  socket_.Send(messages);
 }
 
 std::optional<NetlinkMessage> RequestSocket::Next(std::chrono::steady_clock::time_point deadline) {
   for (;;) {
     while (const auto message = reader_.Next()) {
-      if (message->seq == seq_) return message;
+      if (seq_ - message->seq < count_) return message;
     }
     if (reader_.damaged()) ++malformed_;
     reader_ = {};
@@ -153,6 +162,48 @@ ProtocolTimeouts CtRequests::ReadProtocolTimeouts() {
   const std::lock_guard lock(mutex_);
   return {ReadTimeouts(IPPROTO_TCP, CTA_TIMEOUT_TCP_MAX), ReadTimeouts(IPPROTO_UDP, CTA_TIMEOUT_UDP_MAX),
           ReadTimeouts(IPPROTO_ICMP, CTA_TIMEOUT_ICMP_MAX)};
+}
+
+LookupResult CtRequests::Lookup(const ColumnWriter& rows, std::size_t flows) {
+  static constexpr char kOperation[] = "lookup";
+  const std::lock_guard lock(mutex_);
+  // Answers overwrite the rows of flows that are not asked for yet.
+  std::vector<CtRecord> asked;
+  for (std::size_t row = 0; row < flows; ++row) asked.push_back(rows.Read(row));
+  std::vector<CtRecord> gone;
+  std::vector<std::byte> messages;
+  CtRecord found;
+  LookupResult result{0, 0};
+  for (std::size_t first = 0; first < flows; first += kLookupsPerSend) {
+    const std::size_t count = std::min(kLookupsPerSend, flows - first);
+    const std::uint32_t first_seq = socket_.NextSeq();
+    messages.clear();
+    for (std::size_t i = 0; i < count; ++i) {
+      AppendLookup(asked[first + i], first_seq + static_cast<std::uint32_t>(i), messages);
+    }
+    socket_.SendAll(messages, static_cast<std::uint32_t>(count));
+    const auto deadline = DeadlineFromNow();
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto answer = socket_.Next(deadline);
+      if (!answer) throw OperationError(kOperation, ETIMEDOUT, "the kernel did not answer a conntrack lookup");
+      const CtRecord& flow = asked[first + (answer->seq - first_seq)];
+      if (answer->type != NLMSG_ERROR) {
+        if (!ParseRecord(*answer, kEntryNew, found)) continue;
+        found.portid = 0;  // ours: nobody has changed the entry
+        if (IsSameFlow(flow, found)) {
+          rows.Write(result.found++, found);
+        } else {
+          gone.push_back(OnlyTuples(flow));
+        }
+        continue;
+      }
+      const int error = ParseError(*answer).error_number;
+      if (error == ENOENT) gone.push_back(OnlyTuples(flow));
+      if (error == EPERM) CheckAnswer(*answer, kOperation);
+    }
+  }
+  for (const CtRecord& flow : gone) rows.Write(result.found + result.gone++, flow);
+  return result;
 }
 
 std::optional<std::vector<std::uint32_t>> CtRequests::ReadTimeouts(std::uint8_t protocol, std::size_t count) {

@@ -1,4 +1,4 @@
-// Asks the kernel: table and CPU statistics, protocol timeouts, and (CtDump) the entries of the table.
+// Asks the kernel: table and CPU statistics, protocol timeouts, single flows, and (CtDump) the entries of the table.
 //
 // All of it needs CAP_NET_ADMIN of the calling thread at every request, and the kernel answers ctnetlink requests one
 // at a time: another process that flushes 250,000 entries blocks them for 325 ms, inside `send`. Never on the JS
@@ -36,6 +36,15 @@ struct ProtocolTimeouts {
   std::optional<std::vector<std::uint32_t>> icmp;  // one
 };
 
+// Rows of a lookup, in this order.
+struct LookupResult {
+  std::size_t found;
+  std::size_t gone;
+};
+
+// Flows asked for in one datagram: their answers take a quarter of the smallest receive buffer.
+inline constexpr std::size_t kLookupsPerSend = 64;
+
 // libuv worker. A request socket; opened where its thread was, used by one thread at a time under its owner's lock.
 class RequestSocket {
  public:
@@ -48,6 +57,11 @@ class RequestSocket {
   // and sequence number are filled in.
   void Send(std::span<std::byte> message);
 
+  // The same with several requests in one datagram; the kernel answers one after the other. `messages` are whole, their
+  // sequence numbers rise by one from `NextSeq()`.
+  void SendAll(Bytes messages, std::uint32_t count);
+  std::uint32_t NextSeq() const { return seq_ + 1; }
+
   // The next message of the answer; nothing when none came in time. Borrows until the next call.
   std::optional<NetlinkMessage> Next(std::chrono::steady_clock::time_point deadline);
 
@@ -57,6 +71,8 @@ class RequestSocket {
  private:
   NetlinkSocket socket_;
   std::uint32_t seq_ = 0;
+  // Of the requests sent last.
+  std::uint32_t count_ = 1;
   std::array<std::byte, kAnswerBufferBytes> buffer_;
   MessageReader reader_;
   std::uint64_t malformed_ = 0;
@@ -69,6 +85,11 @@ class CtRequests {
   TableStats ReadTableStats();
   CpuStats ReadCpuStats();
   ProtocolTimeouts ReadProtocolTimeouts();
+
+  // Looks `flows` flows up: in, the rows are tuples, zone and id. Out, the first `found` rows are entries as the kernel
+  // has them, the next `gone` rows the tuples of those that it has no more. What it did not understand is in neither.
+  // Throws OperationError "lookup". The kernel collects an expired entry that it meets, as with any packet's lookup.
+  LookupResult Lookup(const ColumnWriter& rows, std::size_t flows);
 
  private:
   std::optional<std::vector<std::uint32_t>> ReadTimeouts(std::uint8_t protocol, std::size_t count);

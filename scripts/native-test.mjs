@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Tests and fuzzes the pure native parts (parser, column writer, answers) under AddressSanitizer and UBSan.
+ * Tests and fuzzes the pure native parts (parser, column writer, lookups, answers) under AddressSanitizer and UBSan.
  *
  *   node scripts/native-test.mjs [--fuzz-seconds N]      default 10; 0 replays the corpus only
  *
@@ -16,8 +16,8 @@ const root = resolve(import.meta.dirname, '..');
 const outDir = join(root, 'build/native-test');
 const corpusDir = join(root, 'test/native/corpus');
 
-const PURE_SOURCES = ['ct_answers.cc', 'ct_parser.cc', 'column_writer.cc', 'socket_diag.cc'].map((file) =>
-  join(root, 'native', file),
+const PURE_SOURCES = ['ct_answers.cc', 'ct_lookup.cc', 'ct_parser.cc', 'column_writer.cc', 'socket_diag.cc'].map(
+  (file) => join(root, 'native', file),
 );
 const CXX_FLAGS = ['-std=c++20', '-g', '-O1', '-Wall', '-Wextra', '-Wpedantic', '-Wshadow', '-Wconversion', '-Werror'];
 const SANITIZERS = 'address,undefined';

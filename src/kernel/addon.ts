@@ -102,6 +102,8 @@ export interface ConntrackSocket {
   protocolTimeouts(): Promise<{ tcp?: number[]; udp?: number[]; icmp?: number }>;
   /** Addresses of the namespace, in text. Needs no privilege. */
   addresses(): Promise<string[]>;
+  /** Looks up the flows whose tuples are in the first rows; entries found take their place, then the tuples of those gone. */
+  lookup(buffer: ArrayBuffer, rows: number, flows: number): Promise<[found: number, gone: number]>;
   /** With `nothing` no entry is listed; the kernel collects expired ones all the same. */
   dumpStart(nothing: boolean): Promise<void>;
   /** Fills up to `rows` entries; 0 at the end. */

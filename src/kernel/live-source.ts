@@ -21,8 +21,6 @@ import {
   EMPTY_DRAINS_BEFORE_IDLE,
   EVENT_TRUESIZE_BYTES,
   IDLE_TICK_SECONDS,
-  LOOKUP_AGES_SECONDS,
-  LOOKUPS_PER_SECOND,
   STATS_SECONDS,
   TICK_SECONDS,
 } from '../model/limits.js';
@@ -48,7 +46,7 @@ import {
   toCtwatchError,
 } from './addon.js';
 import { readAddresses, TableDumps } from './dumps.js';
-import { FlowSample } from './flow-sample.js';
+import { Lookups } from './lookups.js';
 import { type OwnerLookups, type OwnerSettings, openOwnerLookups } from './owner-lookups.js';
 
 export interface LiveSourceOptions {
@@ -80,7 +78,6 @@ class LiveReader {
   readonly #asks: SourceAsks | undefined;
   readonly #batch: EventBatch = createBatch(BATCH_ROWS);
   readonly #status = new Float64Array(DRAIN_STATUS.length);
-  readonly #sample = new FlowSample({ perSecond: LOOKUPS_PER_SECOND / LOOKUP_AGES_SECONDS.length, kinds: 'port' });
   // Not at once: whoever aborts may be reading the leased batch.
   readonly #onAbort = () => queueMicrotask(() => this.#stop());
   #socket: ConntrackSocket | undefined;
@@ -96,6 +93,7 @@ class LiveReader {
   #closed = false;
   #stats: Reading<Stats> | undefined;
   #dumps: TableDumps | undefined;
+  #lookups: Lookups | undefined;
   #netnsInode: number | undefined;
   #owners: OwnerLookups | undefined;
 
@@ -119,6 +117,7 @@ class LiveReader {
       this.#owners = owners && openOwnerLookups(socket, owners);
       this.#drainIntervalMs = drainIntervalMs(socket.info.recvBufferBytes);
       this.#stats = new Reading(STATS_SECONDS, () => socket.stats());
+      this.#lookups = new Lookups(socket);
       this.#dumps = new TableDumps({
         socket,
         readClocks,
@@ -227,9 +226,12 @@ class LiveReader {
     batch.destroyCount = this.#status[DRAIN_STATUS.destroyCount] ?? 0;
     const empty = batch.newCount + batch.destroyCount === 0;
     this.#emptyDrains = empty ? this.#emptyDrains + 1 : 0;
-    this.#sample.observe(batch, readClocks().monotonicSeconds);
-    this.#owners?.observe(batch, readClocks().monotonicSeconds, this.#fresh);
-    if (!empty) this.#lease({ type: 'batch', at: readClocks(), batch });
+    const at = readClocks();
+    this.#owners?.observe(batch, at.monotonicSeconds, this.#fresh);
+    if (!empty) {
+      this.#lookups?.observe(batch, at.monotonicSeconds);
+      this.#lease({ type: 'batch', at, batch });
+    }
     return this.#status[DRAIN_STATUS.more] === 1 && !this.#closed;
   }
 
@@ -277,6 +279,11 @@ class LiveReader {
     if (this.#closed) return;
     this.#dumps?.ask(this.#asks, at.monotonicSeconds);
     if (this.#stats?.ask(at.monotonicSeconds, (error) => this.#end(error)) !== true) return;
+    this.#lookups?.ask(
+      at.monotonicSeconds,
+      (answer) => !this.#closed && this.#lease({ type: 'lookups', at: readClocks(), ...answer }),
+      (error) => !isTimeout(error) && this.#end(error),
+    );
     // At the same pace. Our sockets keep a deleted namespace alive and silent: only its name tells.
     if (this.#readNetnsInode() === this.#netnsInode) return;
     this.#end(new CtwatchError({ code: 'ERR_NETNS_GONE', operation: `watch ${this.#options.netns}` }));
@@ -353,7 +360,7 @@ class Reading<T> {
           this.#answer = answer;
         },
         (error: unknown) => {
-          if (toCtwatchError(error, 'ERR_KERNEL_SOURCE').code !== 'ERR_REQUEST_TIMEOUT') fail(error);
+          if (!isTimeout(error)) fail(error);
         },
       )
       .finally(() => {
@@ -367,6 +374,11 @@ class Reading<T> {
 function drainIntervalMs(recvBufferBytes: number): number {
   const halfFullMs = (recvBufferBytes / EVENT_TRUESIZE_BYTES / 2 / DRAIN_EVENTS_PER_SECOND) * 1000;
   return Math.min(DRAIN_INTERVAL_MAX_MS, Math.max(DRAIN_INTERVAL_MIN_MS, Math.floor(halfFullMs)));
+}
+
+/** A kernel that is busy is no failure. */
+function isTimeout(error: unknown): boolean {
+  return toCtwatchError(error, 'ERR_KERNEL_SOURCE').code === 'ERR_REQUEST_TIMEOUT';
 }
 
 async function readTimeouts(socket: ConntrackSocket): Promise<ProtocolTimeouts> {

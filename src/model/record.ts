@@ -165,6 +165,18 @@ export interface CensusEndRecord {
  */
 export type CensusRecord = CensusBeginRecord | CensusRowsRecord | CensusEndRecord;
 
+/**
+ * Young flows that were looked up: rows [0, newCount) as the kernel has them, with state, status and the timeout that is left; rows
+ * [newCount, newCount + destroyCount) are those it has no more, tuples and id alone. An expired entry is gone.
+ */
+export interface LookupsRecord {
+  readonly type: 'lookups';
+  readonly at: Instant;
+  readonly batch: EventBatch;
+  /** Age of the flows when they were asked for, seconds, to a tenth. */
+  readonly ageSeconds: number;
+}
+
 /** The beat of the pipeline, about every `TICK_SECONDS`. */
 export interface TickRecord {
   readonly type: 'tick';
@@ -196,6 +208,7 @@ export type SourceRecord =
   | EntriesRecord
   | BatchRecord
   | CensusRecord
+  | LookupsRecord
   | TickRecord
   | OwnersRecord
   | CloseRecord;

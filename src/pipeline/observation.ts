@@ -198,6 +198,7 @@ class Watch {
         this.#observeBatch(record.at.monotonicSeconds, record.batch);
         return undefined;
       case 'census':
+      case 'lookups':
         return undefined;
       case 'tick':
         return this.#observeTick(record);

@@ -8,6 +8,7 @@ import type {
   CloseRecord,
   HostFacts,
   Instant,
+  LookupsRecord,
   LossTotals,
   TickRecord,
 } from '../model/record.js';
@@ -62,6 +63,8 @@ export class RecordDecoder {
         const newCount = records.varint();
         return { type, at, batch: this.#batches.decode(streams, newCount, records.varint(), at.unixSeconds) };
       }
+      case 'lookups':
+        return this.#decodeLookups(streams, at);
       case 'tick':
         return this.#decodeTick(records, at);
       case 'gap': {
@@ -84,6 +87,17 @@ export class RecordDecoder {
     batch.newCount = rows;
     batch.destroyCount = 0;
     return { type: 'census', at, phase: 'rows', batch };
+  }
+
+  #decodeLookups(streams: Streams, at: Instant): LookupsRecord {
+    const { records } = streams;
+    const ageSeconds = records.f64();
+    const newCount = records.varint();
+    const destroyCount = records.varint();
+    const batch = this.#batches.decode(streams, 0, newCount + destroyCount, at.unixSeconds);
+    batch.newCount = newCount;
+    batch.destroyCount = destroyCount;
+    return { type: 'lookups', at, batch, ageSeconds };
   }
 
   #decodeInstant(records: ByteReader, raw: boolean): Instant {

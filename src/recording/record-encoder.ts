@@ -37,7 +37,17 @@ export interface Block {
   readonly stored: Uint8Array;
 }
 
-export const RECORD_TYPES = ['open', 'entries', 'batch', 'tick', 'close', 'gap', 'owners', 'census'] as const;
+export const RECORD_TYPES = [
+  'open',
+  'entries',
+  'batch',
+  'tick',
+  'close',
+  'gap',
+  'owners',
+  'census',
+  'lookups',
+] as const;
 
 /** Set in the byte of a record's type when its times are written as they are. */
 export const RAW_TIMES = 0x80;
@@ -91,6 +101,18 @@ export class RecordEncoder {
         records.varint(record.batch.destroyCount);
         this.#batches.encode(record.batch, record.at.unixSeconds);
         break;
+      case 'lookups': {
+        const { newCount, destroyCount } = record.batch;
+        records.f64(record.ageSeconds);
+        records.varint(newCount);
+        records.varint(destroyCount);
+        // As rows that end flows: their tuples are those of their NEW, and no flow is remembered twice.
+        this.#batches.encode(
+          { ...record.batch, newCount: 0, destroyCount: newCount + destroyCount },
+          record.at.unixSeconds,
+        );
+        break;
+      }
       case 'tick':
         this.#encodeTick(record);
         break;

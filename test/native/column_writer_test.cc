@@ -37,6 +37,7 @@ void TestColumnWriter(Report& report) {
     const CtRecord record = MakeDistinct(static_cast<std::uint8_t>(row));
     writer.Write(row, record);
     report.True("row " + std::to_string(row) + " reads back", Equal(ReadRow(batch, kCapacity, row), record));
+    report.True("... by the writer too", Equal(writer.Read(row), record));
   }
   const auto written = std::count_if(batch.begin(), batch.end(), [](std::byte b) { return b != std::byte{0xee}; });
   report.Equal("nothing else is written", static_cast<std::size_t>(written), 3 * kRowBytes);

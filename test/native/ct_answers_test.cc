@@ -101,6 +101,7 @@ void TestAnswers(Report& report) {
                DescribeAddress(ToBlock(HostOrder(nlmsghdr{20, RTM_NEWADDR, 0, 0, 0}) + "abcd")), "none");
 
   report.Equal("error of an unknown operation", DescribeError(Real("error_unknown_operation")), "22 ");
+  report.Equal("error of a lookup that finds nothing", DescribeError(Real("error_no_such_flow")), "2 ");
   report.Equal("acknowledgement", DescribeError(ErrorMessage(0, 0, 16, "")), "0 ");
   report.Equal("positive error number", DescribeError(ErrorMessage(0, 1, 16, "")), "74 ");
   report.Equal("smallest integer, which cannot be negated", DescribeError(ErrorMessage(0, INT32_MIN, 16, "")), "74 ");

@@ -1,14 +1,17 @@
-// libFuzzer target: arbitrary bytes as a received buffer, through every pure part: messages, records, rows, answers.
-// Ends by a sanitizer's report, or here when a record breaks its promise. Seeds: test/native/corpus, real messages.
+// libFuzzer target: arbitrary bytes as a received buffer, through every pure part: messages, records, rows, lookups,
+// answers. Ends by a sanitizer's report, or here when a record breaks its promise. Seeds: test/native/corpus, real
+// messages.
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <span>
+#include <vector>
 
 #include "column_writer.h"
 #include "ct_answers.h"
+#include "ct_lookup.h"
 #include "ct_parser.h"
 #include "record_check.h"
 #include "socket_diag.h"
@@ -23,6 +26,12 @@ void FuzzRecord(const NetlinkMessage& message, std::uint16_t type, std::size_t r
   CtRecord record;
   if (!ParseRecord(message, type, record)) return;
   if (!IsConsistent(record)) std::abort();
+  // What was read can be asked for: a request that is a message of its own and about this flow.
+  std::vector<std::byte> request;
+  AppendLookup(record, 1, request);
+  const auto asked = MessageReader(request).Next();
+  if (!asked || asked->payload.size() + sizeof(nlmsghdr) != request.size()) std::abort();
+  if (!IsSameFlow(record, record) || !IsSameFlow(OnlyTuples(record), record)) std::abort();
   writer.Write(row, record);
   if (!Equal(ReadRow(batch, kCapacityStep, row), record)) std::abort();
 }

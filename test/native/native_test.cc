@@ -18,6 +18,7 @@ int main() {
   run("ct_parser", ctwatch::TestParser);
   run("column_writer", ctwatch::TestColumnWriter);
   run("ct_answers", ctwatch::TestAnswers);
+  run("ct_lookup", ctwatch::TestLookup);
   run("socket_diag", ctwatch::TestSocketDiag);
   std::cout << passed << " passed, " << failed << " failed\n";
   return failed == 0 ? 0 : 1;

@@ -71,6 +71,15 @@ struct RealCase {
 };
 
 constexpr RealCase kRealCases[] = {
+    {"lookup_tcp_ipv4_established",
+     "6: 127.0.0.1 56918 > 127.0.0.1 9100, reply 127.0.0.1 9100 > 127.0.0.1 56918 id=9c1b080f status=e timeout=431999 "
+     "mark=0 tcp=3 portid=3627"},
+    {"lookup_tcp_ipv4_time_wait",
+     "6: 127.0.0.1 56918 > 127.0.0.1 9100, reply 127.0.0.1 9100 > 127.0.0.1 56918 id=9c1b080f status=e timeout=119 "
+     "mark=0 tcp=7 portid=3627"},
+    {"lookup_udp_ipv4_unreplied",
+     "17: 127.0.0.1 58459 > 127.0.0.1 9102, reply 127.0.0.1 9102 > 127.0.0.1 58459 id=82ee018b status=8 timeout=30 "
+     "mark=0 portid=3627"},
     {"udp_ipv4_new",
      "17: 127.0.0.1 59652 > 127.0.0.2 9001, reply 127.0.0.2 9001 > 127.0.0.1 59652 id=2124bd14 status=188 timeout=30"},
     {"udp_ipv4_destroy",

@@ -33,6 +33,7 @@ void TestNetlinkMessage(Report& report);
 void TestParser(Report& report);
 void TestColumnWriter(Report& report);
 void TestAnswers(Report& report);
+void TestLookup(Report& report);
 void TestSocketDiag(Report& report);
 
 }  // namespace ctwatch

@@ -1,5 +1,7 @@
 /** What every `BatchSource` promises, run against each of them. */
 import { expect, it } from 'vitest';
+import { PRESENT } from '../../src/model/batch.js';
+import { LOOKUP_AGES_SECONDS, LOOKUPS_PER_SECOND } from '../../src/model/limits.js';
 import type { BatchSource, SourceRecord } from '../../src/model/record.js';
 import { copyRecord } from './records.js';
 
@@ -47,6 +49,19 @@ export function itIsABatchSource(create: () => Promise<SourceUnderTest> | Source
     );
     expect(losses.length).toBeGreaterThan(0);
     expect(losses).toEqual([...losses].sort((a, b) => a - b));
+  });
+
+  it('looks up no more young flows at once than it may, and tells only who they were of those that are gone', async () => {
+    for (const record of await readToEnd(await create())) {
+      if (record.type !== 'lookups') continue;
+      const { columns, newCount, destroyCount } = record.batch;
+      expect(newCount + destroyCount).toBeGreaterThan(0);
+      expect(newCount + destroyCount).toBeLessThanOrEqual(LOOKUPS_PER_SECOND);
+      expect(record.ageSeconds).toBeGreaterThanOrEqual(LOOKUP_AGES_SECONDS[0]);
+      const told = PRESENT.status | PRESENT.timeout | PRESENT.tcpState;
+      const gone = Array.from({ length: destroyCount }, (_, i) => (columns.present[newCount + i] ?? 0) & told);
+      expect(gone.filter((bits) => bits !== 0)).toEqual([]);
+    }
   });
 
   it('gives no record before its subscriber can be ready', async () => {

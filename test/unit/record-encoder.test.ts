@@ -104,7 +104,9 @@ describe('records written and read', () => {
           (built, i): RecordedRecord =>
             built.destroyCount === 0 && i % 3 === 0
               ? { type: 'entries', at, batch: built }
-              : { type: 'batch', at, batch: built },
+              : i % 3 === 1
+                ? { type: 'lookups', at, batch: built, ageSeconds: i / 10 }
+                : { type: 'batch', at, batch: built },
         );
         expect(roundTrip(records)).toEqual(records.map(comparable));
       }),
@@ -177,6 +179,17 @@ describe('records written and read', () => {
     const ended = encoder.take();
     expect(stored.length).toBeGreaterThanOrEqual(6000);
     expect(ended.stored.length).toBe(0);
+  });
+
+  it('writes a look-up as the number of the NEW, whose DESTROY still is one', () => {
+    const encoder = new RecordEncoder();
+    const flows = Array.from({ length: 64 }, (_, i) => ({ id: Math.imul(i, 0x9e3779b1) >>> 0, sourcePort: 2000 + i }));
+    const states = flows.map((flow) => ({ ...flow, timeoutSeconds: 58 }));
+    encoder.encode({ type: 'batch', at, batch: batchOf(flows) });
+    encoder.take();
+    encoder.encode({ type: 'lookups', at, batch: batchOf(states.slice(0, 60), flows.slice(60)), ageSeconds: 2.3 });
+    encoder.encode({ type: 'batch', at, batch: batchOf([], flows) });
+    expect(encoder.take().stored.length).toBe(0);
   });
 
   it('gives back times of both clocks exactly, also ones that no clock of this system gives', () => {
