@@ -4,7 +4,7 @@
  * The truth is the second in which the simulated kernel's count reached max; a method that says "never" is infinitely wrong.
  */
 import type { InformedAnswer } from './informed-course.js';
-import type { Run, RunAlert } from './play.js';
+import type { Run } from './play.js';
 import { type Told, whatWasTold } from './told.js';
 
 /** Seconds before the table is full at which errors are taken. */
@@ -18,6 +18,9 @@ const LEAD_SECONDS_MAX = 600;
 
 /** As the tables call what a forecaster would have told that knows the true rates and lifetimes. It has errors only. */
 export const ORACLE = 'oracle';
+
+/** Between two moments of a warning in which it is judged, seconds. */
+const ASKED_SECONDS = 20;
 
 /** From here on every rival has its whole window; and the daemon's dump at its start, which collects, is long over. */
 const EARLY_FROM_SECONDS = 900;
@@ -62,22 +65,45 @@ export interface RunScore {
   readonly scoredSeconds: number;
   readonly methods: Readonly<Record<string, MethodScore>>;
   readonly coverage: Coverage;
-  /** Each of our warnings, and each critical, was right by the course of its moment; absent where this was not asked. */
+  /** Each of our warnings, and each critical, had a moment in which it was right by the course; absent where this was not asked. */
   readonly wasRight?: { readonly warning: boolean; readonly critical: boolean };
 }
 
-/** The whole seconds in which a warning or a critical was raised since the onset of a run that does not fill. */
-export function raisedSeconds({ fullSecond, onsetSecond, alerts }: Run): number[] {
-  if (fullSecond !== undefined) return [];
-  return raisedSince(alerts, onsetSecond).map(raisedSecond);
+/** A time in which the alert was on, seconds; `criticalFrom` when it was critical first. */
+interface Episode {
+  readonly from: number;
+  readonly criticalFrom?: number;
+  readonly to: number;
 }
 
-function raisedSince(alerts: Run['alerts'], onsetSecond: number): RunAlert[] {
-  return alerts.filter(({ phase, atSecond }) => phase === 'firing' && atSecond >= onsetSecond);
+/** Since the onset of a run that does not fill. */
+function episodesOf({ fullSecond, onsetSecond, seconds, alerts }: Run): Episode[] {
+  const episodes: Episode[] = [];
+  if (fullSecond !== undefined) return episodes;
+  let open: Episode | undefined;
+  for (const { phase, severity, atSecond } of alerts) {
+    if (phase === 'resolved') {
+      if (open) episodes.push({ ...open, to: atSecond });
+      open = undefined;
+    } else {
+      open ??= { from: atSecond, to: seconds };
+      if (severity === 'critical') open = { criticalFrom: atSecond, ...open };
+    }
+  }
+  if (open) episodes.push(open);
+  return episodes.filter(({ from }) => from >= onsetSecond);
 }
 
-function raisedSecond({ atSecond }: RunAlert): number {
-  return Math.floor(atSecond);
+/** From where `ASKED_SECONDS` apart whoever knows more is asked. */
+function askedIn({ from, criticalFrom, to }: Episode): number[] {
+  const asked = criticalFrom === undefined ? [] : [Math.floor(criticalFrom)];
+  for (let at = Math.floor(from); at < to; at += ASKED_SECONDS) asked.push(at);
+  return asked;
+}
+
+/** The whole seconds of a run that does not fill in which its warnings are judged. */
+export function warnedMoments(run: Run): number[] {
+  return episodesOf(run).flatMap(askedIn);
 }
 
 /** The seconds of a run at whose end errors are taken, one for each of `HORIZONS_SECONDS` that its event was old enough for. */
@@ -93,7 +119,7 @@ export function judgedSeconds({ fullSecond, onsetSecond }: Run): (number | undef
 export interface Witnesses {
   /** Seconds to full that the oracle told at the `judgedSeconds`. */
   readonly oracle?: ReadonlyMap<number, number>;
-  /** At the `raisedSeconds`. */
+  /** At the `warnedMoments`. */
   readonly informed?: ReadonlyMap<number, InformedAnswer>;
 }
 
@@ -118,12 +144,19 @@ export function scoreRun(run: Run, { oracle, informed }: Witnesses = {}): RunSco
   };
 }
 
-function rightOf({ alerts, onsetSecond }: Run, informed: ReadonlyMap<number, InformedAnswer>) {
-  const raised = raisedSince(alerts, onsetSecond);
-  const answerTo = (alert: RunAlert) => informed.get(raisedSecond(alert));
+function rightOf(run: Run, informed: ReadonlyMap<number, InformedAnswer>) {
+  const episodes = episodesOf(run);
+  const some = (episode: Episode, from: number, of: (answer: InformedAnswer) => boolean) =>
+    askedIn(episode).some((at) => {
+      const answer = informed.get(at);
+      return at >= Math.floor(from) && answer !== undefined && of(answer);
+    });
   return {
-    warning: raised.every((alert) => answerTo(alert)?.isWarning),
-    critical: raised.filter(({ severity }) => severity === 'critical').every((alert) => answerTo(alert)?.isCritical),
+    warning: episodes.every((episode) => some(episode, episode.from, ({ isWarning }) => isWarning)),
+    critical: episodes.every(
+      (episode) =>
+        episode.criticalFrom === undefined || some(episode, episode.criticalFrom, ({ isCritical }) => isCritical),
+    ),
   };
 }
 

@@ -4,7 +4,7 @@ import { type BurstOptions, type BurstScores, evaluateBursts } from './bursts/bu
 import { informedCourse } from './informed-course.js';
 import { foretell } from './oracle.js';
 import { playScenario, simulationOf } from './play.js';
-import { judgedSeconds, type RunScore, raisedSeconds, scoreRun } from './run-score.js';
+import { judgedSeconds, type RunScore, scoreRun, warnedMoments } from './run-score.js';
 import { scenarios } from './scenarios.js';
 import { type Sketch, sketchRun } from './sketch.js';
 
@@ -31,10 +31,10 @@ async function answer(job: Job): Promise<Answer> {
   if (!scenario) throw new Error(`no scenario ${job.scenario}`);
   const run = await playScenario(scenario, seed);
   const judged = judgedSeconds(run).filter((at) => at !== undefined);
-  const raised = raisedSeconds(run);
+  const warned = warnedMoments(run);
   const witnesses = {
     ...(judged.length > 0 && { oracle: foretell(simulationOf(scenario, seed), judged) }),
-    ...(raised.length > 0 && { informed: informedCourse(simulationOf(scenario, seed), raised) }),
+    ...(warned.length > 0 && { informed: informedCourse(simulationOf(scenario, seed), warned) }),
   };
   return { kind: 'run', score: scoreRun(run, witnesses), ...(seed === 1 && { sketch: sketchRun(run) }) };
 }

@@ -199,7 +199,7 @@ function longerRatioIn({ classes }: LifetimesView): number {
   for (const learned of classes) {
     const unlearned = learned.trend.ratePerSecond * (1 - learnedRatioOf(learned));
     all += unlearned;
-    if (learned.staysLonger) longer += unlearned;
+    if (learned.endsRatio < 1) longer += unlearned;
   }
   return all > 0 ? longer / all : 0;
 }

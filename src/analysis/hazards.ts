@@ -191,11 +191,13 @@ export class Hazards {
       let gone = 0;
       for (let bin = 0; bin < AGES_SECONDS; bin++) {
         const entries = since[bin] ?? 0;
-        if (entries === 0) continue;
-        const before = this.#survival[Math.max(0, bin - windowSeconds + 1)] ?? 0;
+        since[bin] = aliveByAge[bin] ?? 0;
+        const from = Math.max(0, bin - windowSeconds + 1);
+        // What rests on no sweep yet is too uncertain to hold anything against it.
+        if (entries === 0 || (this.#exposure[from] ?? 0) < EXPOSURE_MIN) continue;
+        const before = this.#survival[from] ?? 0;
         expected += before > 0 ? entries * (1 - (this.#survival[bin + 1] ?? 0) / before) : 0;
         gone += Math.max(0, entries - (aliveByAge[bin] ?? 0));
-        since[bin] = aliveByAge[bin] ?? 0;
       }
       this.#expectedGone = this.#expectedGone * RATIO_KEPT + expected;
       this.#gone = this.#gone * RATIO_KEPT + gone;

@@ -44,8 +44,8 @@ export interface ClassLifetimes extends FlowClass, LearnedHazards {
   readonly expired: number;
   /** Collections of the last minute over what was expected, 1 when that is not significant. */
   readonly hazardRatio: number;
-  /** Its entries end far less often than those of the protocol's other classes at the same ages. */
-  readonly staysLonger: boolean;
+  /** Its ends over those of the protocol's other classes at the same ages; 1 unless they are surely far fewer. */
+  readonly endsRatio: number;
   /** How its flows are likely to end, when something tells that before they do. */
   readonly endings?: Endings;
   /** Where its arrivals are going. */
@@ -266,10 +266,10 @@ export class Lifetimes {
       expired += entries - live;
     }
     const learned = hazards.describe();
-    const staysLonger = this.#pools.staysLonger(described.protocol, hazards, learned.frontierSeconds);
+    const endsRatio = this.#pools.endsRatio(described.protocol, hazards, learned.frontierSeconds);
     const endings = this.#initial.endingsOf(described);
     return {
-      ...{ ...described, ...learned, index, liveByAge, expired, trend, staysLonger },
+      ...{ ...described, ...learned, index, liveByAge, expired, trend, endsRatio },
       ...(endings && { endings }),
       hazardRatio: hazards.hazardRatio,
     };

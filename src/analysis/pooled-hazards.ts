@@ -74,10 +74,10 @@ export class PooledHazards {
   }
 
   /**
-   * Whether far fewer entries of a class ended than the other classes of its protocol would let expect at the ages it reached:
-   * nothing that ends early ends, so it may stay for long.
+   * Ends of a class over those that the other classes of its protocol let expect at the ages it reached, where these are surely
+   * far more, and 1 where they are not: when nothing that ends early ends, it may stay for long.
    */
-  staysLonger(protocol: number, hazards: Hazards, frontierSeconds: number): boolean {
+  endsRatio(protocol: number, hazards: Hazards, frontierSeconds: number): number {
     const pool = this.#pools.get(protocol);
     let expected = 0;
     let ended = 0;
@@ -88,7 +88,8 @@ export class PooledHazards {
       if (others > EXPOSURE_MIN) expected += (exposure * Math.max(0, (pool.deaths[bin] ?? 0) - deaths)) / others;
       ended += deaths;
     }
-    return ended < LONGER_RATIO * expected && expected - ended > LONGER_SIGMAS * Math.sqrt(expected + 1);
+    const isSure = ended < LONGER_RATIO * expected && expected - ended > LONGER_SIGMAS * Math.sqrt(expected + 1);
+    return isSure ? (ended + 1) / (expected + 1) : 1;
   }
 
   /** The pools by protocol. */

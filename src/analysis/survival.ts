@@ -48,15 +48,20 @@ function timeoutsOf(protocol: number, { tcp, udp, icmp }: ProtocolTimeouts): rea
 
 /**
  * Writes the survival curve of a class in a world into `curve`: the part that has not expired at age 0, 1, ... s, falling from 1.
- * `hazardRatio` multiplies every hazard.
+ * `hazardRatio` multiplies every hazard, `endsRatio` those beyond what is known.
  */
 export function writeSurvival(
   curve: Float64Array,
-  learned: LearnedHazards & { readonly protocol: number; readonly hazardRatio: number; readonly endings?: Endings },
+  learned: LearnedHazards & {
+    readonly protocol: number;
+    readonly hazardRatio: number;
+    readonly endsRatio?: number;
+    readonly endings?: Endings;
+  },
   world: World,
   timeouts: ProtocolTimeouts,
 ): void {
-  const { hazards, frontierSeconds, hazardRatio, protocol } = learned;
+  const { hazards, frontierSeconds, hazardRatio, endsRatio = 1, protocol } = learned;
   const next = timeoutsOf(protocol, timeouts).find((timeout) => timeout + OUTLIVED_SECONDS >= frontierSeconds);
   const endsAt = next === undefined ? Number.POSITIVE_INFINITY : Math.max(next, frontierSeconds);
   const tail = tailHazard(learned);
@@ -70,8 +75,9 @@ export function writeSurvival(
     else if (bin >= frontierSeconds && world === 'stays') hazard = 0;
     else {
       if (bin >= frontierSeconds) hazard = Math.max(hazard, tail);
-      // Who ends less often than expected at the ages that are known does so beyond them.
-      if (hazardRatio !== 1) hazard = 1 - (1 - hazard) ** hazardRatio;
+      // Who ends less often than expected, or than others, at the ages that are known does so beyond them.
+      const ratio = bin >= frontierSeconds ? Math.min(hazardRatio, endsRatio) : hazardRatio;
+      if (ratio !== 1) hazard = 1 - (1 - hazard) ** ratio;
     }
     survivors *= 1 - hazard;
   }

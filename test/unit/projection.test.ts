@@ -26,7 +26,7 @@ function view(lifeSeconds: number, sinceSweepSeconds: number, change: Partial<Li
       frontierSeconds: AGE_BINS,
       confirmedSeconds: AGE_BINS,
       hazardRatio: 1,
-      staysLonger: false,
+      endsRatio: 1,
     },
     hazards: Float64Array.from({ length: AGE_BINS }, (_, bin) => (bin >= lifeSeconds ? 1 : 0)),
     ...{ liveByAge, expired: 100 * sinceSweepSeconds, trend: TREND },

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Run, RunForecast } from '../../evaluation/play.js';
 import { quantile } from '../../evaluation/quantile.js';
-import { HORIZONS_SECONDS, judgedSeconds, type RunScore, raisedSeconds, scoreRun } from '../../evaluation/run-score.js';
+import { HORIZONS_SECONDS, judgedSeconds, type RunScore, scoreRun, warnedMoments } from '../../evaluation/run-score.js';
 import { summarize } from '../../evaluation/scores.js';
 import { OURS } from '../../evaluation/told.js';
 
@@ -120,16 +120,17 @@ describe('warnings of a table that does not fill', () => {
     kind: 'never',
     alerts: [
       { atSecond: 90, phase: 'firing', severity: 'warning' },
+      { atSecond: 95, phase: 'resolved', severity: 'warning' },
       { atSecond: 120.25, phase: 'firing', severity: 'warning' },
       { atSecond: 130.5, phase: 'firing', severity: 'critical' },
       { atSecond: 140, phase: 'resolved', severity: 'critical' },
     ],
   });
   const answers = (isWarning: boolean, isCritical: boolean) =>
-    new Map(raisedSeconds(neverFull).map((at) => [at, { isWarning, isCritical }]));
+    new Map(warnedMoments(neverFull).map((at) => [at, { isWarning, isCritical }]));
 
   it('are right if whoever knows the present course warns as well', () => {
-    expect(raisedSeconds(neverFull)).toEqual([120, 130]);
+    expect(warnedMoments(neverFull)).toEqual([130, 120]);
     expect(scoreRun(neverFull, { informed: answers(true, false) }).wasRight).toEqual({
       warning: true,
       critical: false,
@@ -141,7 +142,7 @@ describe('warnings of a table that does not fill', () => {
   });
 
   it('are not asked about in a run that fills', () => {
-    expect(raisedSeconds(run(() => undefined, { alerts: neverFull.alerts }))).toEqual([]);
+    expect(warnedMoments(run(() => undefined, { alerts: neverFull.alerts }))).toEqual([]);
   });
 });
 
