@@ -56,10 +56,19 @@ class RunningSums {
     return (this.#times[this.#head] ?? 0) - (this.#times[this.#slot(bins)] ?? 0);
   }
 
+  /** The row of sums that ends `back` bins ago, for `between`. */
+  rowAt(back: number): number {
+    return this.#slot(back) * CLASS_COUNT;
+  }
+
+  /** Flows of a class between two rows, of `rowAt`. */
+  between(index: number, olderRow: number, newerRow: number): number {
+    return (this.#sums[newerRow + index] ?? 0) - (this.#sums[olderRow + index] ?? 0);
+  }
+
   /** Flows of a class between the newest `from` and `to` bins, `from` <= `to`. */
   count(index: number, from: number, to: number): number {
-    const newest = this.#sums[this.#slot(from) * CLASS_COUNT + index] ?? 0;
-    return newest - (this.#sums[this.#slot(to) * CLASS_COUNT + index] ?? 0);
+    return this.between(index, this.rowAt(to), this.rowAt(from));
   }
 
   /** The past of one class goes over to another. */
@@ -77,6 +86,14 @@ class RunningSums {
   }
 }
 
+/** A window that ends now, the same for all classes: which rows its bins lie between, and one class's counts in them. */
+interface Window extends BinnedCounts {
+  readonly source: RunningSums;
+  /** One more than bins, oldest first. */
+  readonly rows: readonly number[];
+  readonly counts: number[];
+}
+
 /** The arrivals of all classes. */
 export class Arrivals {
   readonly #ticks = new RunningSums(TICKS);
@@ -92,6 +109,9 @@ export class Arrivals {
   readonly #second = new Float64Array(CLASS_COUNT);
   #secondFilled = 0;
   #observedSeconds = 0;
+  /** Made when they are asked for, good until the next tick. */
+  #windows: readonly Window[] | undefined;
+  #windowsLimitSeconds = 0;
 
   /** Counts one seen new flow of a class. Allocates nothing. */
   observe(flowClass: number): void {
@@ -111,6 +131,7 @@ export class Arrivals {
     if (this.#seenTotal === 0) this.#counts[CLASS_COUNT - 1] = this.#pendingEvents;
     this.#ticks.push(this.#pendingSeconds, this.#counts);
     this.#fillSeconds(this.#pendingSeconds);
+    this.#windows = undefined;
     this.#observedSeconds += this.#pendingSeconds;
     this.#seen.fill(0);
     this.#seenTotal = 0;
@@ -142,7 +163,27 @@ export class Arrivals {
 
   /** Where a class is going; `sinceSeconds` limits it to what came after a known change. */
   trend(flowClass: number, dispersion: number, sinceSeconds = Number.POSITIVE_INFINITY): Trend | undefined {
-    return fitTrend(this.#windows(flowClass, Math.min(sinceSeconds, this.#observedSeconds)), dispersion);
+    const limitSeconds = Math.min(sinceSeconds, this.#observedSeconds);
+    if (this.#windows === undefined || this.#windowsLimitSeconds !== limitSeconds) {
+      this.#windows = this.#makeWindows(limitSeconds);
+      this.#windowsLimitSeconds = limitSeconds;
+    }
+    for (const { source, rows, counts } of this.#windows) {
+      for (let bin = 0; bin < counts.length; bin++) {
+        counts[bin] = source.between(flowClass, rows[bin] ?? 0, rows[bin + 1] ?? 0);
+      }
+    }
+    return fitTrend(this.#windows, dispersion);
+  }
+
+  /** Nothing of a class came for longer than the longest window: it has no rate. */
+  isIdle(flowClass: number): boolean {
+    const { bins } = this.#seconds;
+    return (
+      this.#ticks.count(flowClass, 0, this.#ticks.bins) <= 0 &&
+      this.#seconds.count(flowClass, 0, bins) <= 0 &&
+      (this.#second[flowClass] ?? 0) <= 0
+    );
   }
 
   /** Variance over mean of the total in a second, at least 1; from neighbouring seconds, which a change touches once. */
@@ -152,9 +193,10 @@ export class Arrivals {
     let pairs = PRIOR_PAIRS;
     for (let index = 0; index < CLASS_COUNT; index++) {
       if (this.#seconds.count(index, 0, bins) < 2 * bins) continue;
+      let before = this.#seconds.count(index, 0, 1);
       for (let bin = 0; bin + 1 < bins; bin++) {
-        const now = this.#seconds.count(index, bin, bin + 1);
-        const before = this.#seconds.count(index, bin + 1, bin + 2);
+        const now = before;
+        before = this.#seconds.count(index, bin + 1, bin + 2);
         if (now + before <= 0) continue;
         squares += Math.min((now - before) ** 2 / (now + before), 16);
         pairs += 1;
@@ -181,17 +223,17 @@ export class Arrivals {
   }
 
   /** The windows that end now, from short to long. */
-  *#windows(flowClass: number, limitSeconds: number): Generator<BinnedCounts> {
-    let isAny = false;
+  #makeWindows(limitSeconds: number): Window[] {
+    const windows: Window[] = [];
     for (const windowSeconds of TREND_WINDOWS) {
-      if (isAny && windowSeconds > limitSeconds * 1.02) return;
+      const isAny = windows.length > 0;
+      if (isAny && windowSeconds > limitSeconds * 1.02) break;
       const source = windowSeconds <= TICK_WINDOW_SECONDS ? this.#ticks : this.#seconds;
       const all = binsWithin(source, Math.min(windowSeconds, Math.max(limitSeconds, 0.2)));
-      if (isAny && source.seconds(all) < windowSeconds * 0.9) return;
-      if (all === 0) continue;
-      isAny = true;
-      yield divide(source, flowClass, all);
+      if (isAny && source.seconds(all) < windowSeconds * 0.9) break;
+      if (all > 0) windows.push(divide(source, all));
     }
+    return windows;
   }
 }
 
@@ -207,10 +249,10 @@ function binsWithin(source: RunningSums, seconds: number): number {
 }
 
 /** The newest `all` bins as at most `TREND_BINS` of the same number each, oldest first. */
-function divide(source: RunningSums, flowClass: number, all: number): BinnedCounts {
+function divide(source: RunningSums, all: number): Window {
   const size = Math.ceil(all / TREND_BINS);
   const bins = Math.floor(all / size);
-  const counts: number[] = [];
-  for (let bin = bins; bin > 0; bin--) counts.push(source.count(flowClass, (bin - 1) * size, bin * size));
-  return { counts, binSeconds: source.seconds(bins * size) / bins };
+  const rows = Array.from({ length: bins + 1 }, (_, i) => source.rowAt((bins - i) * size));
+  const counts = Array.from({ length: bins }, () => 0);
+  return { source, rows, counts, binSeconds: source.seconds(bins * size) / bins };
 }

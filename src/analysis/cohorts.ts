@@ -14,6 +14,8 @@ export class Cohorts {
   readonly #alive = new Float64Array(CLASS_COUNT * AGES_SECONDS);
   readonly #older = new Float64Array(CLASS_COUNT);
   readonly #totals = new Float64Array(CLASS_COUNT);
+  /** Whether the totals are the exact sums. */
+  #isExact = true;
   readonly #weights = new Float64Array(AGES_SECONDS).fill(1);
   readonly #entriesByAge = new Float64Array(AGE_BINS);
   readonly #weightsByAge = new Float64Array(AGE_BINS).fill(1);
@@ -28,6 +30,7 @@ export class Cohorts {
   /** Takes entries out that were born in a second; part of one when it stands for another that was lost. */
   withdraw(index: number, bornSecond: number, entries: number, second: number): void {
     this.#totals[index] = (this.#totals[index] ?? 0) - entries;
+    if (entries !== 1) this.#isExact = false;
     if (second - bornSecond >= AGES_SECONDS) {
       this.#older[index] = (this.#older[index] ?? 0) - entries;
       return;
@@ -77,11 +80,14 @@ export class Cohorts {
   /** Ends a second: the oldest cohort joins those that are older, and its cell is free for the next second. */
   age(second: number): void {
     const cell = (second + 1) % AGES_SECONDS;
+    const isExact = this.#isExact;
+    this.#isExact = true;
     for (let index = 0; index < CLASS_COUNT; index++) {
       const leaving = index * AGES_SECONDS + cell;
-      this.#older[index] = Math.max(0, (this.#older[index] ?? 0) + (this.#alive[leaving] ?? 0));
+      const older = (this.#older[index] ?? 0) + (this.#alive[leaving] ?? 0);
+      this.#older[index] = Math.max(0, older);
       this.#alive[leaving] = 0;
-      if (this.#totals[index] !== 0) this.#sumUp(index);
+      if (!isExact || older < 0) this.#sumUp(index);
     }
     this.#weights[cell] = 1;
   }

@@ -49,8 +49,8 @@ export interface LearnedHazards {
   readonly confirmedSeconds: number;
 }
 
-/** What a pool of classes or the kernel's timeouts say about an age nobody of the class has reached. */
-export type PriorHazards = (bin: number) => number;
+/** What a pool of classes or the kernel's timeouts say about ages nobody of the class has reached: hazards by age bin. */
+export type PriorHazards = Float64Array;
 
 /** The lifetimes of one class. */
 export class Hazards {
@@ -100,35 +100,40 @@ export class Hazards {
 
   /** Draws the class to `prior` where it has seen little. Call once a second before `close`, and before `describe`. */
   relearn(prior: PriorHazards): void {
-    this.#survival[0] = 1;
+    const [deathsKnown, exposureKnown] = [this.#knownDeaths, this.#knownExposure];
+    const [deathsBefore, exposureBefore] = [this.#deaths, this.#exposure];
+    const [hazards, survival] = [this.#hazards, this.#survival];
+    survival[0] = 1;
     let survivors = 1;
     let priorExposure = POOL_EXPOSURE;
     for (let bin = 0; bin < AGE_BINS; bin++) {
+      let exposure = exposureBefore[bin] ?? 0;
+      let deaths = deathsBefore[bin] ?? 0;
       // What is only likely counts where nothing is known for sure: it is as biased as what it is made from.
-      const isUnknown = (this.#exposure[bin] ?? 0) < EXPOSURE_MIN && survivors > SURVIVORS_MIN;
-      const open = isUnknown ? (this.#likelyExposure[bin] ?? 0) - (this.#hiddenExposure[bin] ?? 0) : 0;
-      const exposure = (this.#exposure[bin] ?? 0) + open;
-      const deaths = (this.#deaths[bin] ?? 0) + (isUnknown ? (this.#openDeaths[bin] ?? 0) : 0);
-      this.#knownDeaths[bin] = deaths;
-      this.#knownExposure[bin] = exposure;
-      const priorHazard = prior(bin);
-      const hazard = Math.min(1, (deaths + priorExposure * priorHazard) / (exposure + priorExposure));
-      priorExposure = Math.max(PRIOR_EXPOSURE_MIN, priorExposure * (1 - priorHazard));
-      this.#hazards[bin] = hazard;
+      if (exposure < EXPOSURE_MIN && survivors > SURVIVORS_MIN) {
+        exposure += (this.#likelyExposure[bin] ?? 0) - (this.#hiddenExposure[bin] ?? 0);
+        deaths += this.#openDeaths[bin] ?? 0;
+      }
+      deathsKnown[bin] = deaths;
+      exposureKnown[bin] = exposure;
+      const priorHazard = prior[bin] ?? 0;
+      let hazard = (deaths + priorExposure * priorHazard) / (exposure + priorExposure);
+      if (hazard > 1) hazard = 1;
+      priorExposure *= 1 - priorHazard;
+      if (priorExposure < PRIOR_EXPOSURE_MIN) priorExposure = PRIOR_EXPOSURE_MIN;
+      hazards[bin] = hazard;
       survivors *= 1 - hazard;
-      this.#survival[bin + 1] = survivors;
+      survival[bin + 1] = survivors;
     }
   }
 
   /** The hazards with `relearn`'s prior in them. Read it before the next call of this class. */
   describe(): LearnedHazards {
-    let frontierSeconds = AGE_BINS;
-    let confirmedSeconds = AGE_BINS;
-    for (let bin = AGE_BINS - 1; bin >= 0; bin--) {
-      if (this.exposureAt(bin) < EXPOSURE_MIN) frontierSeconds = bin;
-      if ((this.#exposure[bin] ?? 0) < EXPOSURE_MIN) confirmedSeconds = bin;
-    }
-    return { hazards: this.#hazards, frontierSeconds, confirmedSeconds };
+    return {
+      hazards: this.#hazards,
+      frontierSeconds: firstUnknown(this.#knownExposure),
+      confirmedSeconds: firstUnknown(this.#exposure),
+    };
   }
 
   /** Probability that an entry that is in the table has not expired, by age bin, at the end of the last second. */
@@ -152,13 +157,13 @@ export class Hazards {
     for (let bin = 0; bin < AGE_BINS; bin++) if ((this.#leaving[bin] ?? 0) > 0) tell(bin, this.#leaving[bin] ?? 0);
   }
 
-  /** Entries of an age bin that expired, and those that could have, both forgotten in time. */
-  deathsAt(bin: number): number {
-    return this.#knownDeaths[bin] ?? 0;
+  /** Entries of each age bin that expired, and those that could have, both forgotten in time. */
+  get deaths(): Float64Array {
+    return this.#knownDeaths;
   }
 
-  exposureAt(bin: number): number {
-    return this.#knownExposure[bin] ?? 0;
+  get exposure(): Float64Array {
+    return this.#knownExposure;
   }
 
   /** How many have gone lately over how many the hazards say; 1 unless that is significant. */
@@ -233,12 +238,6 @@ export class Hazards {
     this.#openExposure[AGES_SECONDS] = (this.#openExposure[AGES_SECONDS] ?? 0) + older;
   }
 
-  #liveRatio(bin: number): number {
-    const live = this.#survival[bin] ?? 0;
-    const expired = this.#expired[bin] ?? 0;
-    return live + expired > 1e-12 ? live / (live + expired) : 1;
-  }
-
   #density(bin: number): number {
     return (this.#survival[bin] ?? 0) * (this.#hazards[bin] ?? 0) + ANY_AGE;
   }
@@ -250,33 +249,39 @@ export class Hazards {
       Math.max(MEMORY_SECONDS_MIN, MEMORY_FLOWS / Math.max(newPerSecond, 1e-3)),
     );
     const kept = 2 ** (-1 / memorySeconds);
-    const seconds = Math.max(1, windowSeconds - sweepSeconds);
-    const hidden = Math.exp(-lookupHazard);
+    if (isSwept) this.#exposeSwept(aliveByAge, Math.max(1, windowSeconds - sweepSeconds), sweepSeconds, kept);
+    else this.#exposeLikely(aliveByAge, Math.exp(-lookupHazard), kept);
+  }
+
+  #exposeSwept(aliveByAge: Float64Array, seconds: number, sweepSeconds: number, kept: number): void {
     let exposed = 0;
     for (let bin = AGES_SECONDS; bin >= 0; bin--) {
-      this.#deaths[bin] = (this.#deaths[bin] ?? 0) * kept;
       let exposure = (this.#exposure[bin] ?? 0) * kept;
-      if (isSwept) {
-        // Entries now at most `seconds` older than when this sweep came were at this age since the last one.
-        if (bin === AGES_SECONDS) exposure += (aliveByAge[bin] ?? 0) * seconds;
-        else {
-          const last = bin + sweepSeconds;
-          if (last < AGES_SECONDS) exposed += aliveByAge[last] ?? 0;
-          if (last + seconds < AGES_SECONDS) exposed -= aliveByAge[last + seconds] ?? 0;
-          exposure += exposed;
-        }
-        exposure += this.#openExposure[bin] ?? 0;
-        this.#deaths[bin] = (this.#deaths[bin] ?? 0) + (this.#openDeaths[bin] ?? 0);
-        this.#openExposure[bin] = 0;
-        this.#openDeaths[bin] = 0;
-        this.#likelyExposure[bin] = 0;
-        this.#hiddenExposure[bin] = 0;
-      } else {
-        const likely = (aliveByAge[bin] ?? 0) * this.#liveRatio(bin);
-        this.#likelyExposure[bin] = (this.#likelyExposure[bin] ?? 0) + likely;
-        this.#hiddenExposure[bin] = ((this.#hiddenExposure[bin] ?? 0) + likely) * hidden;
+      // Entries now at most `seconds` older than when this sweep came were at this age since the last one.
+      if (bin === AGES_SECONDS) exposure += (aliveByAge[bin] ?? 0) * seconds;
+      else {
+        const last = bin + sweepSeconds;
+        if (last < AGES_SECONDS) exposed += aliveByAge[last] ?? 0;
+        if (last + seconds < AGES_SECONDS) exposed -= aliveByAge[last + seconds] ?? 0;
+        exposure += exposed;
       }
-      this.#exposure[bin] = exposure;
+      this.#exposure[bin] = exposure + (this.#openExposure[bin] ?? 0);
+      this.#deaths[bin] = (this.#deaths[bin] ?? 0) * kept + (this.#openDeaths[bin] ?? 0);
+    }
+    const open = [this.#openExposure, this.#openDeaths, this.#likelyExposure, this.#hiddenExposure];
+    for (const column of open) column.fill(0);
+  }
+
+  #exposeLikely(aliveByAge: Float64Array, isHidden: number, kept: number): void {
+    const [deaths, exposure, survival, expired] = [this.#deaths, this.#exposure, this.#survival, this.#expired];
+    const [likely, hidden] = [this.#likelyExposure, this.#hiddenExposure];
+    for (let bin = 0; bin < AGE_BINS; bin++) {
+      deaths[bin] = (deaths[bin] ?? 0) * kept;
+      exposure[bin] = (exposure[bin] ?? 0) * kept;
+      const alive = aliveByAge[bin] ?? 0;
+      const exposed = alive > 0 ? alive * liveRatio(survival[bin] ?? 0, expired[bin] ?? 0) : 0;
+      likely[bin] = (likely[bin] ?? 0) + exposed;
+      hidden[bin] = ((hidden[bin] ?? 0) + exposed) * isHidden;
     }
   }
 
@@ -298,17 +303,19 @@ export class Hazards {
   #ageExpired({ aliveByAge, lookupHazard, isSwept, sweepSeconds }: SecondOfCollection): void {
     const stays = Math.exp(-lookupHazard);
     const isLeft = lookupHazard > 1e-6 ? -Math.expm1(-lookupHazard) / lookupHazard : 1;
-    this.#expiredEntries = 0;
+    const [survival, hazards, expired, liveRatios] = [this.#survival, this.#hazards, this.#expired, this.#liveRatios];
+    let expiredEntries = 0;
     for (let bin = AGES_SECONDS; bin >= 0; bin--) {
       const from = bin === AGES_SECONDS ? bin : bin - 1;
-      if (isSwept) this.#expired[bin] = this.#expiredBehind(from, sweepSeconds);
-      else if (from < 0) this.#expired[bin] = 0;
-      else this.#expired[bin] = (this.#expired[from] ?? 0) * stays + this.#expiring(from) * isLeft;
-      const next = bin === 0 ? 0 : (aliveByAge[bin - 1] ?? 0);
-      const liveRatio = this.#liveRatio(bin);
-      this.#liveRatios[bin] = liveRatio;
-      this.#expiredEntries += next * (1 - liveRatio);
+      let still = 0;
+      if (isSwept) still = this.#expiredBehind(from, sweepSeconds);
+      else if (from >= 0) still = (expired[from] ?? 0) * stays + (survival[from] ?? 0) * (hazards[from] ?? 0) * isLeft;
+      expired[bin] = still;
+      const ratio = liveRatio(survival[bin] ?? 0, still);
+      liveRatios[bin] = ratio;
+      if (bin > 0) expiredEntries += (aliveByAge[bin - 1] ?? 0) * (1 - ratio);
     }
+    this.#expiredEntries = expiredEntries;
   }
 }
 
@@ -325,4 +332,13 @@ export interface SecondOfCollection {
   readonly isSwept: boolean;
   /** Whole seconds from the one in which it began to this one, both included; 0 for what is over in a moment. */
   readonly sweepSeconds: number;
+}
+
+function liveRatio(live: number, expired: number): number {
+  return live + expired > 1e-12 ? live / (live + expired) : 1;
+}
+
+function firstUnknown(exposure: Float64Array): number {
+  const bin = exposure.findIndex((flows) => flows < EXPOSURE_MIN);
+  return bin < 0 ? AGE_BINS : bin;
 }

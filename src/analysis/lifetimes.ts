@@ -137,17 +137,17 @@ export class Lifetimes {
     this.#arrivals.observe(flowClass);
     const tracked = this.#tracked;
     if (!tracked.isSampled(columns, row)) return;
-    const slot = tracked.find(columns, row);
+    let slot = tracked.find(columns, row);
+    if (slot < 0 && tracked.isFull) {
+      tracked.thin((thinned, born) => this.#withdraw(thinned, born, 1));
+      if (!tracked.isSampled(columns, row) || tracked.isFull) return;
+      slot = tracked.find(columns, row);
+    }
     if (slot >= 0) {
       // The DESTROY in between was lost, or follows in this batch because a closed TCP entry was opened again.
       this.#leave(tracked.classAt(slot), tracked.bornAt(slot));
       tracked.reuse(slot, flowClass, this.#second);
-    } else {
-      if (!tracked.add(columns, row, flowClass, this.#second)) {
-        tracked.thin((thinned, born) => this.#withdraw(thinned, born, 1));
-        if (!tracked.isSampled(columns, row) || !tracked.add(columns, row, flowClass, this.#second)) return;
-      }
-    }
+    } else tracked.add(-1 - slot, columns, row, flowClass, this.#second);
     this.#cohorts.add(flowClass, this.#second);
   }
 
@@ -206,8 +206,9 @@ export class Lifetimes {
     let newPerSecond = 0;
     for (let index = 0; index < CLASS_COUNT; index++) {
       const described = this.#classes.describe(index);
-      const trend = described && this.#arrivals.trend(index, dispersion, since);
-      if (described === undefined || trend === undefined) continue;
+      if (described === undefined || (this.#cohorts.total(index) <= 0 && this.#arrivals.isIdle(index))) continue;
+      const trend = this.#arrivals.trend(index, dispersion, since);
+      if (trend === undefined) continue;
       if (trend.ratePerSecond <= 0 && this.#cohorts.total(index) <= 0) continue;
       newPerSecond += trend.ratePerSecond;
       classes.push(this.#describe(index, described, trend));

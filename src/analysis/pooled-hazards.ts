@@ -23,6 +23,8 @@ const BASE_HAZARD = 1e-4;
 const LONGER_RATIO = 0.3;
 const LONGER_SIGMAS = 4;
 
+const NO_POOL: PriorHazards = new Float64Array(AGE_BINS).fill(BASE_HAZARD);
+
 const PROTOCOLS = [6, 17, 1, 0] as const;
 
 interface Pool {
@@ -30,7 +32,6 @@ interface Pool {
   readonly hazards: Float64Array;
   readonly deaths: Float64Array;
   readonly exposure: Float64Array;
-  readonly prior: PriorHazards;
   frontierSeconds: number;
 }
 
@@ -42,33 +43,34 @@ export class PooledHazards {
     for (const protocol of PROTOCOLS) {
       const fromTimeouts = timeoutHazards(protocol, timeouts);
       const hazards = fromTimeouts.slice();
-      const prior = (bin: number) => hazards[bin] ?? 0;
       const [deaths, exposure] = [new Float64Array(AGE_BINS), new Float64Array(AGE_BINS)];
-      this.#pools.set(protocol, { timeouts: fromTimeouts, hazards, deaths, exposure, prior, frontierSeconds: 0 });
+      this.#pools.set(protocol, { timeouts: fromTimeouts, hazards, deaths, exposure, frontierSeconds: 0 });
     }
   }
 
   /** Hazards that a class of the protocol (IPPROTO number, 0 unusual ones) is drawn to. */
   prior(protocol: number): PriorHazards {
-    return this.#pools.get(protocol)?.prior ?? (() => BASE_HAZARD);
+    return this.#pools.get(protocol)?.hazards ?? NO_POOL;
   }
 
   /** Pools what the classes have learned. */
   relearn(members: readonly { readonly protocol: number; readonly hazards: Hazards }[]): void {
     for (const [protocol, pool] of this.#pools) {
-      const classes = members.filter((member) => member.protocol === protocol);
+      const { deaths, exposure, hazards, timeouts } = pool;
+      for (let bin = 0; bin < AGE_BINS; bin++) deaths[bin] = TIMEOUT_EXPOSURE * (timeouts[bin] ?? 0);
+      exposure.fill(TIMEOUT_EXPOSURE);
+      for (const member of members) {
+        if (member.protocol !== protocol) continue;
+        const { deaths: ended, exposure: exposed } = member.hazards;
+        for (let bin = 0; bin < AGE_BINS; bin++) {
+          deaths[bin] = (deaths[bin] ?? 0) + (ended[bin] ?? 0);
+          exposure[bin] = (exposure[bin] ?? 0) + (exposed[bin] ?? 0);
+        }
+      }
       pool.frontierSeconds = AGE_BINS;
       for (let bin = AGE_BINS - 1; bin >= 0; bin--) {
-        let deaths = TIMEOUT_EXPOSURE * (pool.timeouts[bin] ?? 0);
-        let exposure = TIMEOUT_EXPOSURE;
-        for (const { hazards } of classes) {
-          deaths += hazards.deathsAt(bin);
-          exposure += hazards.exposureAt(bin);
-        }
-        if (exposure < EXPOSURE_MIN + TIMEOUT_EXPOSURE) pool.frontierSeconds = bin;
-        pool.hazards[bin] = Math.min(1, deaths / exposure);
-        pool.deaths[bin] = deaths;
-        pool.exposure[bin] = exposure;
+        if ((exposure[bin] ?? 0) < EXPOSURE_MIN + TIMEOUT_EXPOSURE) pool.frontierSeconds = bin;
+        hazards[bin] = Math.min(1, (deaths[bin] ?? 0) / (exposure[bin] ?? 1));
       }
     }
   }
@@ -79,17 +81,18 @@ export class PooledHazards {
    */
   endsRatio(protocol: number, hazards: Hazards, frontierSeconds: number): number {
     const pool = this.#pools.get(protocol);
+    const { deaths: ended, exposure: exposed } = hazards;
     let expected = 0;
-    let ended = 0;
+    let ends = 0;
     for (let bin = 0; pool !== undefined && bin < frontierSeconds; bin++) {
-      const exposure = hazards.exposureAt(bin);
-      const deaths = hazards.deathsAt(bin);
+      const exposure = exposed[bin] ?? 0;
+      const deaths = ended[bin] ?? 0;
       const others = (pool.exposure[bin] ?? 0) - exposure;
       if (others > EXPOSURE_MIN) expected += (exposure * Math.max(0, (pool.deaths[bin] ?? 0) - deaths)) / others;
-      ended += deaths;
+      ends += deaths;
     }
-    const isSure = ended < LONGER_RATIO * expected && expected - ended > LONGER_SIGMAS * Math.sqrt(expected + 1);
-    return isSure ? (ended + 1) / (expected + 1) : 1;
+    const isSure = ends < LONGER_RATIO * expected && expected - ends > LONGER_SIGMAS * Math.sqrt(expected + 1);
+    return isSure ? (ends + 1) / (expected + 1) : 1;
   }
 
   /** The pools by protocol. */

@@ -25,6 +25,8 @@ export class TrackedFlows {
   #born = new Uint32Array(SLOTS);
   #classes = new Uint8Array(SLOTS).fill(FREE);
   #size = 0;
+  /** Of the tuple that was last looked for. */
+  #hash = 0;
   #mask = 0;
 
   /** Flows that one tracked flow stands for: a power of two. */
@@ -42,23 +44,27 @@ export class TrackedFlows {
     return ((columns.id[row] ?? 0) & this.#mask) === 0;
   }
 
-  /** Slot of the flow in `row`, or -1. */
+  /** Slot of the flow in `row`; without it, -1 - the slot for `add`. */
   find(columns: EventColumns, row: number): number {
     const id = columns.id[row] ?? 0;
     const hash = tupleHash(columns, row);
+    this.#hash = hash;
     let slot = home(id, hash);
     while (this.#classes[slot] !== FREE) {
       if (this.#ids[slot] === id && this.#hashes[slot] === hash) return slot;
       slot = (slot + 1) & SLOT_MASK;
     }
-    return -1;
+    return -1 - slot;
   }
 
-  /** Adds a flow that `find` does not know. Returns false when the set is full: thin it first. */
-  add(columns: EventColumns, row: number, flowClass: number, bornSecond: number): boolean {
-    if (this.#size >= TRACKED_FLOWS_MAX) return false;
-    this.#insert(columns.id[row] ?? 0, tupleHash(columns, row), flowClass, bornSecond);
-    return true;
+  /** Whether no flow can be added: thin the sample first. */
+  get isFull(): boolean {
+    return this.#size >= TRACKED_FLOWS_MAX;
+  }
+
+  /** Adds the flow in `row`, which the last `find` did not know, to the slot that it gave. Not when it is full. */
+  add(slot: number, columns: EventColumns, row: number, flowClass: number, bornSecond: number): void {
+    this.#write(slot, columns.id[row] ?? 0, this.#hash, flowClass, bornSecond);
   }
 
   /** Class of the flow in a slot. */
@@ -133,6 +139,10 @@ export class TrackedFlows {
   #insert(id: number, hash: number, flowClass: number, bornSecond: number): void {
     let slot = home(id, hash);
     while (this.#classes[slot] !== FREE) slot = (slot + 1) & SLOT_MASK;
+    this.#write(slot, id, hash, flowClass, bornSecond);
+  }
+
+  #write(slot: number, id: number, hash: number, flowClass: number, bornSecond: number): void {
     this.#ids[slot] = id;
     this.#hashes[slot] = hash;
     this.#born[slot] = bornSecond;

@@ -58,15 +58,16 @@ const GROWTH_MAX = 0.25;
 /** Arrivals in a bin below which its variance is not taken as smaller. */
 const VARIANCE_MIN = 0.5;
 
+/** One window with its model: an even rate, a line or exponential growth. */
 interface Fit {
-  readonly trend: Trend;
-  readonly isGood: boolean;
+  trend: Trend;
+  isGood: boolean;
   /** Far beyond chance. */
-  readonly isHopeless?: boolean;
+  isHopeless: boolean;
   /** Its growth is no step. */
-  readonly isSure?: boolean;
+  isSure: boolean;
   /** Pearson's chi-square over dispersion. */
-  readonly misfit: number;
+  misfit: number;
 }
 
 /** The trend of the longest window that fits. `windows` from short to long; `dispersion` is variance over mean, >= 1. */
@@ -81,12 +82,12 @@ export function fitTrend(windows: Iterable<BinnedCounts>, dispersion: number): T
     const nowError = Math.hypot(rateError, (slopeError * windowSeconds) / 2);
     const agrees = ratePerSecond >= low && ratePerSecond <= high;
     if (chosen !== undefined && !(fit.isGood && agrees)) {
-      misfits += fit.isHopeless === true ? 2 : 1;
+      misfits += fit.isHopeless ? 2 : 1;
       if (misfits >= MISFITS) break;
       continue;
     }
     misfits = 0;
-    if (chosen !== undefined && fit.isSure === false) continue;
+    if (chosen !== undefined && !fit.isSure) continue;
     chosen = fit.trend;
     low = Math.max(low, ratePerSecond - MISFIT_SIGMAS * nowError);
     high = Math.min(high, ratePerSecond + MISFIT_SIGMAS * nowError);
@@ -99,7 +100,9 @@ function fitWindow(window: BinnedCounts, dispersion: number): Fit {
   if (!fit.isGood || fit.trend.slope === 0) return fit;
   // What one step explains better is a step, and this window reaches back beyond it; what both explain tells nothing.
   const advantage = misfitOfStep(window, dispersion) - fit.misfit;
-  return { ...fit, isGood: advantage > -STEP_DIFFERENCE, isSure: advantage > STEP_DIFFERENCE };
+  fit.isGood = advantage > -STEP_DIFFERENCE;
+  fit.isSure = advantage > STEP_DIFFERENCE;
+  return fit;
 }
 
 function fitCourse(window: BinnedCounts, dispersion: number): Fit {
@@ -111,14 +114,15 @@ function fitCourse(window: BinnedCounts, dispersion: number): Fit {
   const exponentialWeight = 1 / (1 + Math.exp(-difference / 2));
   const best = growth.misfit < line.misfit ? growth : line;
   const { trend } = line;
-  const mixed = (a: number, b: number) => a + (b - a) * exponentialWeight;
+  const { ratePerSecond } = trend;
   return {
     isGood: best.isGood,
-    isHopeless: best.isHopeless ?? false,
+    isHopeless: best.isHopeless,
+    isSure: true,
     misfit: best.misfit,
     trend: {
       ...trend,
-      ratePerSecond: mixed(trend.ratePerSecond, growth.trend.ratePerSecond),
+      ratePerSecond: ratePerSecond + (growth.trend.ratePerSecond - ratePerSecond) * exponentialWeight,
       growth: growth.trend.growth,
       exponentialWeight,
     },
@@ -146,15 +150,15 @@ function fitLine({ counts, binSeconds }: BinnedCounts, dispersion: number): Fit 
   const significance = slopeError > 0 ? (measured / slopeError) ** 2 : 0;
   const isLong = windowSeconds >= GROWTH_SECONDS_MIN;
   const slope = isLong && significance > SLOPE_NOISE ? measured * (1 - SLOPE_NOISE / significance) : 0;
-  const misfit = misfitOf(counts, binSeconds, dispersion, (x) => mean + measured * (x - windowSeconds / 2));
-  return {
-    misfit,
-    ...judge(misfit, bins - 2),
-    trend: {
-      ratePerSecond: Math.max(0, mean + (slope * windowSeconds) / 2),
-      ...{ slope, growth: 0, exponentialWeight: 0, windowSeconds, rateError, slopeError },
-    },
-  };
+  let misfit = 0;
+  for (let i = 0; i < bins; i++) {
+    const rate = mean + measured * ((i + 0.5) * binSeconds - windowSeconds / 2);
+    misfit += misfitOf(counts[i] ?? 0, rate * binSeconds, dispersion);
+  }
+  const ratePerSecond = Math.max(0, mean + (slope * windowSeconds) / 2);
+  return judge(misfit, bins - 2, {
+    ...{ ratePerSecond, slope, growth: 0, exponentialWeight: 0, windowSeconds, rateError, slopeError },
+  });
 }
 
 /** The least misfit of two levels with a step between them. */
@@ -168,8 +172,11 @@ function misfitOfStep({ counts, binSeconds }: BinnedCounts, dispersion: number):
     after -= counts[split - 1] ?? 0;
     const low = before / split / binSeconds;
     const high = after / (counts.length - split) / binSeconds;
-    const rateAt = (x: number) => (x < split * binSeconds ? low : high);
-    least = Math.min(least, misfitOf(counts, binSeconds, dispersion, rateAt));
+    let misfit = 0;
+    for (let i = 0; i < counts.length; i++) {
+      misfit += misfitOf(counts[i] ?? 0, (i < split ? low : high) * binSeconds, dispersion);
+    }
+    least = Math.min(least, misfit);
   }
   return least;
 }
@@ -199,33 +206,25 @@ function fitGrowth({ counts, binSeconds }: BinnedCounts, dispersion: number, lin
     growth += (g1 * h00 - g0 * h01) / determinant;
   }
   if (!(growth > 0 && growth < GROWTH_MAX) || !Number.isFinite(level)) return undefined;
-  const misfit = misfitOf(counts, binSeconds, dispersion, (x) =>
-    Math.exp(Math.min(40, level + growth * (x - windowSeconds / 2))),
-  );
-  const ratePerSecond = Math.exp(Math.min(40, level + (growth * windowSeconds) / 2));
-  return { misfit, ...judge(misfit, counts.length - 2), trend: { ...line, ratePerSecond, growth } };
-}
-
-/** `rateAt` takes seconds since the beginning of the window. */
-function misfitOf(
-  counts: readonly number[],
-  binSeconds: number,
-  dispersion: number,
-  rateAt: (seconds: number) => number,
-): number {
   let misfit = 0;
   for (let i = 0; i < counts.length; i++) {
-    const expected = rateAt((i + 0.5) * binSeconds) * binSeconds;
-    const residual = (counts[i] ?? 0) - expected;
-    misfit += (residual * residual) / (dispersion * Math.max(expected, VARIANCE_MIN));
+    const x = (i + 0.5) * binSeconds - windowSeconds / 2;
+    misfit += misfitOf(counts[i] ?? 0, Math.exp(Math.min(40, level + growth * x)) * binSeconds, dispersion);
   }
-  return misfit;
+  const ratePerSecond = Math.exp(Math.min(40, level + (growth * windowSeconds) / 2));
+  return judge(misfit, counts.length - 2, { ...line, ratePerSecond, growth });
+}
+
+/** What one bin adds to Pearson's chi-square. */
+function misfitOf(count: number, expected: number, dispersion: number): number {
+  const residual = count - expected;
+  return (residual * residual) / (dispersion * Math.max(expected, VARIANCE_MIN));
 }
 
 /** Chi-square by the cube root of Wilson and Hilferty (1931). */
-function judge(chiSquare: number, degrees: number): { readonly isGood: boolean; readonly isHopeless: boolean } {
-  if (degrees < 1) return { isGood: true, isHopeless: false };
+function judge(misfit: number, degrees: number, trend: Trend): Fit {
+  if (degrees < 1) return { trend, isGood: true, isHopeless: false, isSure: true, misfit };
   const spread = 2 / (9 * degrees);
-  const sigmas = (Math.cbrt(chiSquare / degrees) - (1 - spread)) / Math.sqrt(spread);
-  return { isGood: sigmas < MISFIT_SIGMAS, isHopeless: sigmas > HOPELESS_SIGMAS };
+  const sigmas = (Math.cbrt(misfit / degrees) - (1 - spread)) / Math.sqrt(spread);
+  return { trend, isGood: sigmas < MISFIT_SIGMAS, isHopeless: sigmas > HOPELESS_SIGMAS, isSure: true, misfit };
 }

@@ -24,7 +24,7 @@ interface Played {
   readonly ratios: readonly number[];
 }
 
-const NO_PRIOR: PriorHazards = () => 1e-4;
+const NO_PRIOR: PriorHazards = new Float64Array(AGE_BINS).fill(1e-4);
 
 function play({ newPerSecond, lifeSeconds, sweepEverySeconds, lookupHazard = 0, untilSeconds, prior }: Kernel): Played {
   const random = createRandom(7);
@@ -126,7 +126,7 @@ describe('Hazards', () => {
   });
 
   it('takes those for ended whose timeout is over until a sweep or lookups tell otherwise', () => {
-    const prior: PriorHazards = (bin) => (bin === 40 ? 0.97 : 1e-4);
+    const prior: PriorHazards = new Float64Array(AGE_BINS).map((_, bin) => (bin === 40 ? 0.97 : 1e-4));
     const kernel = { newPerSecond: always(60), lifeSeconds: fixed(40), sweepEverySeconds: 0, untilSeconds: 90, prior };
     const { hazards, aliveByAge, expired } = play({ ...kernel, lookupHazard: 0.002 });
     const told = aliveByAge.reduce((sum, entries, bin) => sum + entries * (1 - (hazards.liveRatios[bin] ?? 1)), 0);
@@ -137,7 +137,7 @@ describe('Hazards', () => {
   it('knows that what survived a long sweep may have ended behind it', () => {
     const hazards = new Hazards();
     const aliveByAge = new Float64Array(AGE_BINS);
-    const prior: PriorHazards = (bin) => (bin === 20 ? 1 : 0);
+    const prior: PriorHazards = new Float64Array(AGE_BINS).map((_, bin) => (bin === 20 ? 1 : 0));
     // 100 a second end at 20 s; a sweep of 4 s leaves half of those that ended meanwhile.
     for (let age = 0; age < 20; age++) aliveByAge[age] = 100;
     for (let age = 20; age < 24; age++) aliveByAge[age] = [88, 62, 38, 12][age - 20] ?? 0;
@@ -150,7 +150,7 @@ describe('Hazards', () => {
   });
 
   it('goes with the prior where it has seen nothing', () => {
-    const prior: PriorHazards = (bin) => (bin === 120 ? 0.7 : 0.01);
+    const prior: PriorHazards = new Float64Array(AGE_BINS).fill(0.01).fill(0.7, 120, 121);
     const kernel = {
       newPerSecond: always(60),
       lifeSeconds: fixed(500),
@@ -179,7 +179,7 @@ describe('Hazards', () => {
   it('forgets everything when the class goes to another port', () => {
     const kernel = { newPerSecond: always(60), lifeSeconds: fixed(10), sweepEverySeconds: 5, untilSeconds: 100 };
     const { hazards } = play(kernel);
-    expect(hazards.exposureAt(5)).toBeGreaterThan(0);
+    expect(hazards.exposure[5]).toBeGreaterThan(0);
     hazards.clear();
     hazards.relearn(NO_PRIOR);
     expect(hazards.isActive).toBe(false);
