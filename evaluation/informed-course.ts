@@ -34,7 +34,11 @@ export function informedCourse(settings: SimulatedSettings, atSeconds: readonly 
     while (world.atSeconds < at) world.step();
     const traffics = settings.traffics.map((traffic) => continued(traffic, at));
     const futures = Array.from({ length: FUTURES }, (_, i) =>
-      secondsToFull(world.fork(FUTURE_SEED * settings.seed + i, traffics), settings.max, HORIZON_SECONDS),
+      secondsToFull(
+        world.fork(FUTURE_SEED * settings.seed + i, HORIZON_SECONDS, traffics),
+        settings.max,
+        HORIZON_SECONDS,
+      ),
     );
     answers.set(at, judge(futures));
   }

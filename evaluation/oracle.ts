@@ -27,7 +27,7 @@ export function foretell(settings: SimulatedSettings, atSeconds: readonly number
   for (const at of [...new Set(atSeconds)].sort((a, b) => a - b)) {
     while (world.atSeconds < at) world.step();
     const futures = Array.from({ length: FUTURES }, (_, i) =>
-      secondsToFull(world.fork(FUTURE_SEED * settings.seed + i), settings.max, FUTURE_SECONDS),
+      secondsToFull(world.fork(FUTURE_SEED * settings.seed + i, FUTURE_SECONDS), settings.max, FUTURE_SECONDS),
     );
     told.set(at, quantile(futures, 0.5) ?? Infinity);
   }

@@ -85,7 +85,7 @@ class Simulation {
 
   #start(): void {
     const world = this.#world;
-    while (world.atSeconds < 0) for (const entry of world.step().born) this.#firstSeen = entry + 1;
+    while (world.atSeconds < 0) for (const place of world.step().born) this.#firstSeen = world.numberOf(place) + 1;
     const { max, buckets } = this.#settings;
     const at = this.#at();
     this.#observer.next({ type: 'open', at, host: hostFacts(buckets, { count: world.count, max }) });
@@ -93,14 +93,14 @@ class Simulation {
     const batch = this.#batch;
     batch.newCount = 0;
     batch.destroyCount = 0;
-    for (const { entry, remainingSeconds, isRenewed } of world.liveEntries()) {
+    for (const { place, remainingSeconds, isRenewed } of world.liveEntries()) {
       const row = batch.newCount++;
-      this.#write(row, entry);
+      this.#write(row, place);
       const { columns } = batch;
       const isTcp = columns.protocol[row] === TCP;
       columns.present[row] = (columns.present[row] ?? 0) | PRESENT.timeout | (isTcp ? PRESENT.tcpState : 0);
       columns.timeoutSeconds[row] = isTcp && isRenewed ? 432_000 : Math.round(remainingSeconds);
-      columns.tcpState[row] = isTcp ? (isRenewed ? TCP_ESTABLISHED : this.#closingState(entry)) : 0;
+      columns.tcpState[row] = isTcp ? (isRenewed ? TCP_ESTABLISHED : this.#closingState(place)) : 0;
       columns.status[row] = IPS_SEEN_REPLY_CONFIRMED | (isTcp ? IPS_ASSURED : 0);
       if (batch.newCount === batch.capacity) this.#flush('entries');
     }
@@ -111,15 +111,15 @@ class Simulation {
     const { max, lostRatio } = this.#settings;
     const lost = lostRatio?.(tick * WORLD_TICK_SECONDS) ?? 0;
     const { born, collected } = this.#world.step();
-    for (const entry of born) {
+    for (const place of born) {
       if (lost > 0 && this.#random.uniform() < lost) this.#loss.lostNew += 1;
-      else this.#append(entry, true);
+      else this.#append(place, true);
     }
     // Entries that were there before the daemon have no event extension.
-    const told = collected.filter((entry) => entry >= this.#firstSeen);
-    for (const entry of told) {
+    const told = collected.filter((place) => this.#world.numberOf(place) >= this.#firstSeen);
+    for (const place of told) {
       if (lost > 0 && this.#random.uniform() < lost) this.#loss.lostDestroy += 1;
-      else this.#append(entry, false);
+      else this.#append(place, false);
     }
     this.#flush('batch');
     this.#newEvents += born.length;
@@ -143,14 +143,14 @@ class Simulation {
     return { monotonicSeconds: START.monotonicSeconds + seconds, unixSeconds: START.unixSeconds + seconds + step };
   }
 
-  #append(entry: number, isNew: boolean): void {
+  #append(place: number, isNew: boolean): void {
     const batch = this.#batch;
     if (batch.newCount + batch.destroyCount === batch.capacity) this.#flush('batch');
     const row = batch.newCount + batch.destroyCount;
-    this.#write(row, entry);
+    this.#write(row, place);
     const { columns } = batch;
     const isTcp = columns.protocol[row] === TCP;
-    const state = isNew ? TCP_SYN_SENT : this.#closingState(entry);
+    const state = isNew ? TCP_SYN_SENT : this.#closingState(place);
     columns.tcpState[row] = isTcp ? state : 0;
     columns.present[row] = (columns.present[row] ?? 0) | (isTcp ? PRESENT.tcpState : 0) | (isNew ? PRESENT.timeout : 0);
     columns.timeoutSeconds[row] = isNew ? (isTcp ? 120 : 30) : 0;
@@ -165,14 +165,15 @@ class Simulation {
     batch.destroyCount = 0;
   }
 
-  #closingState(entry: number): number {
-    return TCP_CLOSING.get(this.#world.timeoutOf(entry)) ?? TCP_TIME_WAIT;
+  #closingState(place: number): number {
+    return TCP_CLOSING.get(this.#world.timeoutOf(place)) ?? TCP_TIME_WAIT;
   }
 
   /** The tuple of an entry, the same whenever it is asked. */
-  #write(row: number, entry: number): void {
+  #write(row: number, place: number): void {
     const { columns } = this.#batch;
-    const traffic = this.#world.trafficOf(entry);
+    const entry = this.#world.numberOf(place);
+    const traffic = this.#world.trafficOf(place);
     const { protocol, port } = this.#settings.traffics[traffic] as Traffic;
     const destination = 10 | ((traffic + 1) << 24);
     const source = 10 | (1 << 8) | (((entry >>> 8) & 0xff) << 16) | ((entry & 0xff) << 24);

@@ -25,6 +25,10 @@ const EXPIRED = 1;
 const GONE = 2;
 const NONE = -1;
 const FOREVER_TICK = 2 ** 30;
+/** Steps of hazard that are looked ahead: one in e^32 would wait longer, and then waits for a sweep. A power of two. */
+const STEPS_AHEAD = 2 ** 16;
+/** Places there are at first. */
+const PLACES = 2 ** 15;
 
 /** How one flow lives: traffic renews its timeout for `activeSeconds`, then it runs out. */
 export interface Life {
@@ -62,7 +66,7 @@ export interface WorldSettings {
   readonly seed: number;
 }
 
-/** The entries that came and went in a tick, by index into the world's entries. */
+/** The entries that came and went in a tick, by their places; those of the gone are good until the next step. */
 export interface WorldTick {
   /** End of the tick, seconds after time 0. */
   readonly atSeconds: number;
@@ -74,28 +78,35 @@ export interface WorldTick {
 export class World {
   readonly #settings: WorldSettings;
   #random: Random;
-  readonly #firstTick: number;
-  readonly #tickCount: number;
   #tick: number;
-  // Entries by number of birth; never used again, so that a list may still name one that is gone.
-  #traffic = new Uint8Array(1 << 16);
-  #renewedUntilTick = new Int32Array(1 << 16);
-  #expiresTick = new Int32Array(1 << 16);
-  #renewedSeconds = new Uint16Array(1 << 16);
-  #timeoutSeconds = new Uint16Array(1 << 16);
-  #state = new Uint8Array(1 << 16);
-  #next = new Int32Array(1 << 16);
+  // Entries by place. A place is free again when the entry is gone and no list names it any more, so that all of them stay in the
+  // processor's cache.
+  #number = new Int32Array(PLACES);
+  #traffic = new Uint8Array(PLACES);
+  #renewedUntilTick = new Int32Array(PLACES);
+  #expiresTick = new Int32Array(PLACES);
+  #renewedSeconds = new Uint16Array(PLACES);
+  #timeoutSeconds = new Uint16Array(PLACES);
+  #state = new Uint8Array(PLACES).fill(GONE);
+  #next = new Int32Array(PLACES);
+  /** How many of `#met` and `#expired` or `#sweeping` name it. */
+  #lists = new Uint8Array(PLACES);
+  /** Places in use or free. */
+  #used = 0;
+  #free: number[] = [];
+  /** Free from the next step on. */
+  #leaving: number[] = [];
   #total = 0;
-  /** First entry of those that expire in a tick. */
+  /** First entry of those that expire in a tick, from `#expiringFrom` on. */
   #expiring: Int32Array;
-  /** First entry of those that a lookup meets when the accumulated hazard reaches a step. */
-  #met = new Map<number, number>();
+  #expiringFrom: number;
+  /** First entry of those that a lookup meets when the accumulated hazard reaches a step: a ring of steps. */
+  #met = new Int32Array(STEPS_AHEAD).fill(NONE);
   #hazard = 0;
   #metUntil = 0;
   #expired: number[] = [];
   #sweeping: number[] = [];
   #nextSweepTick: number;
-  #oldestLive = 0;
   #liveCount = 0;
   #count = 0;
   #newPerSecond = 0;
@@ -103,11 +114,12 @@ export class World {
   constructor(settings: WorldSettings) {
     this.#settings = settings;
     this.#random = createRandom(settings.seed);
-    this.#firstTick = -Math.round(settings.historySeconds * TICKS_PER_SECOND);
-    this.#tickCount = Math.round((settings.historySeconds + settings.lengthSeconds) * TICKS_PER_SECOND);
-    this.#tick = this.#firstTick;
-    this.#expiring = new Int32Array(this.#tickCount + 1).fill(NONE);
-    this.#nextSweepTick = this.#firstTick + Math.floor(this.#random.uniform() * SWEEP_MAX_SECONDS * TICKS_PER_SECOND);
+    const firstTick = -Math.round(settings.historySeconds * TICKS_PER_SECOND);
+    const tickCount = Math.round((settings.historySeconds + settings.lengthSeconds) * TICKS_PER_SECOND);
+    this.#tick = firstTick;
+    this.#expiringFrom = firstTick;
+    this.#expiring = new Int32Array(tickCount + 1).fill(NONE);
+    this.#nextSweepTick = firstTick + Math.floor(this.#random.uniform() * SWEEP_MAX_SECONDS * TICKS_PER_SECOND);
   }
 
   /** Entries in the table, expired ones included. */
@@ -125,45 +137,53 @@ export class World {
     return this.#tick * WORLD_TICK_SECONDS;
   }
 
-  /** Index of the traffic that an entry belongs to. */
-  trafficOf(entry: number): number {
-    return this.#traffic[entry] ?? 0;
+  /** Index of the traffic that the entry at a place belongs to. */
+  trafficOf(place: number): number {
+    return this.#traffic[place] ?? 0;
   }
 
-  /** Timeout that an entry runs out in, seconds. */
-  timeoutOf(entry: number): number {
-    return this.#timeoutSeconds[entry] ?? 0;
+  /** The timeout that runs after its last packet, seconds. */
+  timeoutOf(place: number): number {
+    return this.#timeoutSeconds[place] ?? 0;
   }
 
-  /** Numbers of all entries that are live, with the seconds left of their timeout now. */
-  *liveEntries(): Generator<{
-    readonly entry: number;
-    readonly remainingSeconds: number;
-    readonly isRenewed: boolean;
-  }> {
-    for (let entry = this.#oldestLive; entry < this.#total; entry++) {
-      if (this.#state[entry] !== LIVE) continue;
-      const isRenewed = (this.#renewedUntilTick[entry] ?? 0) > this.#tick;
-      yield { entry, remainingSeconds: this.#remainingSeconds(entry), isRenewed };
-    }
+  /** The how-manieth entry it is that was ever born, from 0. */
+  numberOf(place: number): number {
+    return this.#number[place] ?? 0;
+  }
+
+  /** All entries that are live, the oldest first, with the seconds left of their timeout now. */
+  liveEntries(): { readonly place: number; readonly remainingSeconds: number; readonly isRenewed: boolean }[] {
+    const places: number[] = [];
+    for (let place = 0; place < this.#used; place++) if (this.#state[place] === LIVE) places.push(place);
+    return places
+      .sort((a, b) => this.numberOf(a) - this.numberOf(b))
+      .map((place) => ({
+        place,
+        remainingSeconds: this.#remainingSeconds(place),
+        isRenewed: (this.#renewedUntilTick[place] ?? 0) > this.#tick,
+      }));
   }
 
   /** Collects every expired entry, as a dump does. Returns them. */
   reap(): number[] {
-    const reaped = [...this.#sweeping, ...this.#expired].filter((entry) => this.#collect(entry));
+    const listed = [...this.#sweeping, ...this.#expired];
+    const reaped = listed.filter((place) => this.#collect(place));
+    for (const place of listed) this.#leaveList(place);
     this.#sweeping = [];
     this.#expired = [];
     return reaped;
   }
 
   /**
-   * A table in the same state that has chance of its own from here on: one of the futures that this one may have. `traffics`, as many
-   * and in the same order, take the place of its own.
+   * A table in the same state that has chance of its own from here on: one of the futures that this one may have, good for
+   * `lengthSeconds`. `traffics`, as many and in the same order, take the place of its own.
    */
-  fork(seed: number, traffics = this.#settings.traffics): World {
-    const copy = new World({ ...this.#settings, traffics });
+  fork(seed: number, lengthSeconds: number, traffics = this.#settings.traffics): World {
+    const copy = new World({ ...this.#settings, traffics, historySeconds: 0, lengthSeconds: 0 });
     copy.#random = createRandom(seed);
     copy.#tick = this.#tick;
+    copy.#number = this.#number.slice();
     copy.#traffic = this.#traffic.slice();
     copy.#renewedUntilTick = this.#renewedUntilTick.slice();
     copy.#expiresTick = this.#expiresTick.slice();
@@ -171,15 +191,20 @@ export class World {
     copy.#timeoutSeconds = this.#timeoutSeconds.slice();
     copy.#state = this.#state.slice();
     copy.#next = this.#next.slice();
+    copy.#lists = this.#lists.slice();
+    copy.#used = this.#used;
+    copy.#free = this.#free.slice();
+    copy.#leaving = this.#leaving.slice();
     copy.#total = this.#total;
-    copy.#expiring = this.#expiring.slice();
-    copy.#met = new Map(this.#met);
+    const from = this.#tick - this.#expiringFrom;
+    copy.#expiring = this.#expiring.slice(from, from + Math.round(lengthSeconds * TICKS_PER_SECOND) + 1);
+    copy.#expiringFrom = this.#tick;
+    copy.#met = this.#met.slice();
     copy.#hazard = this.#hazard;
     copy.#metUntil = this.#metUntil;
-    copy.#expired = [...this.#expired];
-    copy.#sweeping = [...this.#sweeping];
+    copy.#expired = this.#expired.slice();
+    copy.#sweeping = this.#sweeping.slice();
     copy.#nextSweepTick = this.#nextSweepTick;
-    copy.#oldestLive = this.#oldestLive;
     copy.#liveCount = this.#liveCount;
     copy.#count = this.#count;
     copy.#newPerSecond = this.#newPerSecond;
@@ -190,6 +215,8 @@ export class World {
   step(): WorldTick {
     const born: number[] = [];
     const collected: number[] = [];
+    for (const place of this.#leaving) this.#free.push(place);
+    this.#leaving.length = 0;
     this.#meet(collected);
     this.#sweep(collected);
     this.#expire();
@@ -215,8 +242,9 @@ export class World {
   }
 
   #create(traffic: number, { activeSeconds, timeoutSeconds, renewedSeconds }: Life): number {
-    if (this.#total === this.#traffic.length) this.#grow();
-    const entry = this.#total++;
+    const entry = this.#free.pop() ?? this.#used++;
+    if (entry === this.#traffic.length) this.#grow();
+    this.#number[entry] = this.#total++;
     const bornAt = this.#tick + this.#random.uniform();
     this.#traffic[entry] = traffic;
     this.#renewedUntilTick[entry] = Math.min(FOREVER_TICK, Math.floor(bornAt + activeSeconds * TICKS_PER_SECOND));
@@ -230,15 +258,15 @@ export class World {
   }
 
   #schedule(entry: number): void {
-    const slot = (this.#expiresTick[entry] ?? 0) - this.#firstTick;
-    if (slot > this.#tickCount) return;
+    const slot = (this.#expiresTick[entry] ?? 0) - this.#expiringFrom;
+    if (slot >= this.#expiring.length) return;
     this.#next[entry] = this.#expiring[slot] ?? NONE;
     this.#expiring[slot] = entry;
   }
 
   /** What was scheduled for this tick expires, unless its backend hangs. */
   #expire(): void {
-    const slot = this.#tick - this.#firstTick;
+    const slot = this.#tick - this.#expiringFrom;
     const { buckets, lookupsPerNew } = this.#settings;
     for (let entry = this.#expiring[slot] ?? NONE; entry !== NONE; ) {
       const following = this.#next[entry] ?? NONE;
@@ -246,15 +274,20 @@ export class World {
         this.#state[entry] = EXPIRED;
         this.#liveCount -= 1;
         this.#expired.push(entry);
-        if (lookupsPerNew > 0) {
-          const step = Math.ceil((this.#hazard + this.#random.exponential(1)) / HAZARD_STEP);
-          this.#next[entry] = this.#met.get(step) ?? NONE;
-          this.#met.set(step, entry);
-        }
+        this.#lists[entry] = 1;
+        if (lookupsPerNew > 0) this.#awaitLookup(entry);
       }
       entry = following;
     }
     this.#hazard += ((2 * lookupsPerNew * this.#newPerSecond) / buckets) * WORLD_TICK_SECONDS;
+  }
+
+  #awaitLookup(entry: number): void {
+    const step = Math.ceil((this.#hazard + this.#random.exponential(1)) / HAZARD_STEP);
+    if (step - this.#metUntil >= STEPS_AHEAD) return;
+    this.#next[entry] = this.#met[step % STEPS_AHEAD] ?? NONE;
+    this.#met[step % STEPS_AHEAD] = entry;
+    this.#lists[entry] = 2;
   }
 
   /** A flow that was still active when its traffic began to hang stays for good. */
@@ -269,10 +302,11 @@ export class World {
   #meet(collected: number[]): void {
     const until = Math.floor(this.#hazard / HAZARD_STEP);
     for (let step = this.#metUntil + 1; step <= until; step++) {
-      for (let entry = this.#met.get(step) ?? NONE; entry !== NONE; entry = this.#next[entry] ?? NONE) {
+      for (let entry = this.#met[step % STEPS_AHEAD] ?? NONE; entry !== NONE; entry = this.#next[entry] ?? NONE) {
         if (this.#collect(entry)) collected.push(entry);
+        this.#leaveList(entry);
       }
-      this.#met.delete(step);
+      this.#met[step % STEPS_AHEAD] = NONE;
     }
     this.#metUntil = until;
   }
@@ -287,6 +321,7 @@ export class World {
     while (swept < SWEPT_PER_TICK) {
       const entry = this.#sweeping.pop();
       if (entry === undefined) break;
+      this.#leaveList(entry);
       if (!this.#collect(entry)) continue;
       collected.push(entry);
       swept += 1;
@@ -301,12 +336,18 @@ export class World {
     return true;
   }
 
+  /** Whoever no list names has been collected, or is about to be. */
+  #leaveList(entry: number): void {
+    const lists = (this.#lists[entry] ?? 0) - 1;
+    this.#lists[entry] = lists;
+    if (lists === 0) this.#leaving.push(entry);
+  }
+
   /** gc_worker()'s next interval: its running mean stops short of the true one because it is whole jiffies. */
   #interval(): number {
-    while (this.#oldestLive < this.#total && this.#state[this.#oldestLive] !== LIVE) this.#oldestLive += 1;
     let sum = 0;
     let entries = 0;
-    for (let entry = this.#oldestLive; entry < this.#total; entry++) {
+    for (let entry = 0; entry < this.#used; entry++) {
       if (this.#state[entry] !== LIVE) continue;
       sum += Math.min(300, Math.max(1, this.#remainingSeconds(entry)));
       entries += 1;
@@ -323,13 +364,15 @@ export class World {
 
   #grow(): void {
     const size = this.#traffic.length * 2;
+    this.#number = enlarged(this.#number, new Int32Array(size));
     this.#traffic = enlarged(this.#traffic, new Uint8Array(size));
     this.#renewedUntilTick = enlarged(this.#renewedUntilTick, new Int32Array(size));
     this.#expiresTick = enlarged(this.#expiresTick, new Int32Array(size));
     this.#renewedSeconds = enlarged(this.#renewedSeconds, new Uint16Array(size));
     this.#timeoutSeconds = enlarged(this.#timeoutSeconds, new Uint16Array(size));
-    this.#state = enlarged(this.#state, new Uint8Array(size));
+    this.#state = enlarged(this.#state, new Uint8Array(size).fill(GONE));
     this.#next = enlarged(this.#next, new Int32Array(size));
+    this.#lists = enlarged(this.#lists, new Uint8Array(size));
   }
 }
 

@@ -40,7 +40,7 @@ it('plays futures that leave the present alone', () => {
   const world = new World(settings);
   while (world.atSeconds < 20) world.step();
   const { count, live } = world;
-  const futures = [1, 2, 2].map((seed) => full(world.fork(seed), 900));
+  const futures = [1, 2, 2].map((seed) => full(world.fork(seed, 60), 900));
   expect(futures[0]).not.toBe(futures[1]);
   expect(futures[1]).toBe(futures[2]);
   expect([world.count, world.live, world.atSeconds]).toEqual([count, live, 20]);
