@@ -30,6 +30,15 @@ export const BATCH_ROWS = 8192;
 /** Least time between two dumps of the table, seconds: each keeps a core busy for 0.1 to 0.5 s with 260,000 entries. */
 export const DUMP_SECONDS_MIN = 10;
 
+/** Sources, and destinations, that a census tells apart: 5 MB each. Entries come in the order of a hash, so whoever has 0.01 % is there. */
+export const CENSUS_KEYS_MAX = 2 ** 17;
+
+/** Combinations of all that a census counts by, 10 MB: every entry of a table of the usual size may be one of its own. */
+export const CENSUS_GROUPS_MAX = 2 ** 18;
+
+/** Owners that a census tells apart. */
+export const CENSUS_OWNERS_MAX = 4096;
+
 /** Answers that a dump on demand waits for in vain, 2 s each, before it is told as failed. */
 export const DUMP_TIMEOUTS_MAX = 5;
 

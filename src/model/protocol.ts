@@ -21,6 +21,13 @@ export function isIcmp(protocol: number): boolean {
   return protocol === 1 || protocol === 58;
 }
 
+const WITH_PORTS: ReadonlySet<number> = new Set([6, 17, 33, 132, 136]);
+
+/** Whether its tuples have ports: tcp, udp, dccp, sctp, udplite. */
+export function hasPorts(protocol: number): boolean {
+  return WITH_PORTS.has(protocol);
+}
+
 /** enum tcp_conntrack. */
 const TCP_STATES = [
   'NONE',

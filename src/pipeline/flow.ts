@@ -1,5 +1,6 @@
 /** Batches to `flow` events: one for each NEW and DESTROY, copied out of the columns while the batch is leased. */
 import { concatMap, EMPTY, from, type OperatorFunction } from 'rxjs';
+import { natOf } from '../analysis/nat.js';
 import { AF_INET6, formatAddress, formatEndpoint } from '../model/address.js';
 import { type AddressColumn, type EventColumns, PRESENT } from '../model/batch.js';
 import type { EventOf } from '../model/events.js';
@@ -57,7 +58,7 @@ export function readFlow(
       source: readEndpoint(family, columns.replySource, columns.replySourcePort, row, hasReplyPorts),
       destination: readEndpoint(family, columns.replyDestination, columns.replyDestinationPort, row, hasReplyPorts),
     };
-    const nat = readNat(columns, row, hasPorts && hasReplyPorts);
+    const nat = natOf(columns, row);
     if (nat !== undefined) flow.nat = nat;
   }
   if (icmp && (present & PRESENT.originalPorts) !== 0) flow.icmp = readIcmp(columns, row);
@@ -109,23 +110,6 @@ function readEndpoint(
 function readIcmp(columns: EventColumns, row: number): Flow['icmp'] {
   const typeAndCode = columns.originalDestinationPort[row] ?? 0;
   return { type: typeAndCode >> 8, code: typeAndCode & 0xff, id: columns.originalSourcePort[row] ?? 0 };
-}
-
-/** Without NAT the reply tuple is the original one turned round. */
-function readNat(columns: EventColumns, row: number, hasPorts: boolean): Flow['nat'] {
-  const { originalSource, originalDestination, replySource, replyDestination } = columns;
-  const source =
-    !sameAddress(originalSource, replyDestination, row) ||
-    (hasPorts && columns.originalSourcePort[row] !== columns.replyDestinationPort[row]);
-  const destination =
-    !sameAddress(originalDestination, replySource, row) ||
-    (hasPorts && columns.originalDestinationPort[row] !== columns.replySourcePort[row]);
-  return source ? (destination ? 'both' : 'source') : destination ? 'destination' : undefined;
-}
-
-function sameAddress(a: AddressColumn, b: AddressColumn, row: number): boolean {
-  for (let word = row * 4; word < row * 4 + 4; word++) if (a.words[word] !== b.words[word]) return false;
-  return true;
 }
 
 function readDuration(columns: EventColumns, row: number, present: number): number | undefined {
