@@ -26,6 +26,8 @@ export interface TableSnapshot {
   readonly expired?: number;
   /** Most entries of the initial count that may still be there and never send a DESTROY. Never grows. */
   readonly blind: number;
+  /** Share the kernel may evict, 0..1: of a recent census. Absent without one. */
+  readonly unassuredRatio?: number;
 }
 
 /** Readings whose largest drift counts: a reading and the events beside it are some milliseconds apart. */

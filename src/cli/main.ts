@@ -1,5 +1,6 @@
 /** The command line: parses, runs one command, and turns its ending into an exit status. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { CENSUS_DIMENSIONS } from '../model/census-fields.js';
 import { CtwatchError } from '../model/errors.js';
 import { NdjsonSink, outputError } from '../sinks/ndjson.js';
 import { readSettings } from './config.js';
@@ -22,6 +23,13 @@ interface RecordingFlags {
 interface StreamFlags extends SettingFlags, RecordingFlags {
   readonly once?: boolean;
   readonly record?: string;
+}
+
+interface WhoFlags {
+  readonly by: string;
+  readonly top: number;
+  readonly netns?: string;
+  readonly json?: boolean;
 }
 
 interface DemoFlags {
@@ -166,6 +174,19 @@ function createProgram(): Command {
     .action(async (paths: string[], flags: SettingFlags & { speed?: number }) => {
       const { runReplay } = await import('./replay.js');
       await runReplay({ paths, settings: settingsFrom(flags), speed: flags.speed });
+    });
+
+  program
+    .command('who')
+    .description('list what is in the table now: by destination, state, source, owner and more')
+    .option('--by <dimensions>', `one or two of ${CENSUS_DIMENSIONS.join(', ')}`, 'destination,state')
+    .option('--netns <name>', 'look at this network namespace (see: ip netns list)')
+    .addOption(new Option('--top <n>', 'rows to list').default(20).argParser(wholeNumber))
+    .option('--json', 'one JSON line on a terminal too, as into a pipe')
+    .action(async ({ by, top, netns, json }: WhoFlags) => {
+      endWithOutput();
+      const { runWho } = await import('./who.js');
+      await runWho({ by, top, netns, json: json ?? false });
     });
 
   program

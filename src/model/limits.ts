@@ -36,6 +36,12 @@ export const CENSUS_KEYS_MAX = 2 ** 17;
 /** Combinations of all that a census counts by, 10 MB: every entry of a table of the usual size may be one of its own. */
 export const CENSUS_GROUPS_MAX = 2 ** 18;
 
+/** Rows of each list in a `census` line. */
+export const CENSUS_LISTED = 10;
+
+/** Age up to which what a census counted is told of the table, seconds: two that nobody asked for are a minute apart. */
+export const CENSUS_FRESH_SECONDS = 120;
+
 /** Owners that a census tells apart. */
 export const CENSUS_OWNERS_MAX = 4096;
 

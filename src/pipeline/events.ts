@@ -1,7 +1,7 @@
 /**
  * Observations to events: when a line is due and what it says.
  *
- *   open ──> start        tick ──> burst, loss, alert, sample (when due)        close ──> stop
+ *   open ──> start      tick ──> burst, loss, alert, sample (when due)      dump ──> census, notice      close ──> stop
  *
  * The fields of a line are made in `fields.ts`, its sentence in `sentence.ts`.
  */
@@ -12,6 +12,7 @@ import { EVENT_TRUESIZE_BYTES, FIRST_SAMPLE_SECONDS, TICK_SECONDS } from '../mod
 import type { Settings } from '../model/settings.js';
 import { AlertEvents } from './alert-events.js';
 import { burstEvents } from './burst-events.js';
+import { dumpEvents } from './dump-events.js';
 import { addCounters, NO_INCREASE, numbersOf, round, tableFields, topFields, totalsFields } from './fields.js';
 import type { CloseObservation, Observation, OpenObservation, TickObservation } from './observation.js';
 import { describeSample, describeTable, formatCount, formatSeconds } from './sentence.js';
@@ -54,6 +55,8 @@ class Reporter {
         return [this.#start(observation)];
       case 'tick':
         return this.#tick(observation);
+      case 'dump':
+        return dumpEvents(observation, this.#settings.assume_max);
       case 'close':
         return [this.#stop(observation)];
     }

@@ -19,7 +19,8 @@ export function numbersOf(tick: TickObservation): { table: TableFields; rate: Ra
 }
 
 /** `used_ratio` is of `max`, an assumed one included. */
-export function tableFields({ count, max, live, expired, blind }: Partial<TickObservation['table']>): TableFields {
+export function tableFields(table: Partial<TickObservation['table']>): TableFields {
+  const { count, max, live, expired, blind, unassuredRatio } = table;
   return {
     ...(count !== undefined && { count }),
     ...(max !== undefined && { max }),
@@ -27,6 +28,7 @@ export function tableFields({ count, max, live, expired, blind }: Partial<TickOb
     ...(live !== undefined && { live: Math.round(live) }),
     ...(expired !== undefined && { expired: Math.round(expired) }),
     ...(blind !== undefined && { blind: Math.round(blind) }),
+    ...(unassuredRatio !== undefined && { unassured_ratio: round(unassuredRatio, 4) }),
   };
 }
 

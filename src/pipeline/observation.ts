@@ -3,7 +3,7 @@
  *
  *   open ──> builds the state machines of `analysis/`
  *   entries, batch ──> feed them row by row while the batch is leased; nothing is emitted
- *   tick ──> one `tick` observation with everything they know
+ *   tick ──> one `tick` observation with everything they know      census ──> counted, one `dump` observation at its end
  *   close ──> passed on
  *
  * Time comes from the records alone, so the same records give the same observations.
@@ -40,6 +40,7 @@ import type {
   TickRecord,
 } from '../model/record.js';
 import type { Settings } from '../model/settings.js';
+import { type DumpObservation, DumpWatch } from './dump-watch.js';
 
 /** Events since the source opened. All only grow. */
 export interface Totals {
@@ -94,9 +95,9 @@ export interface CloseObservation {
   readonly loss: LossTotals;
 }
 
-export type Observation = OpenObservation | TickObservation | CloseObservation;
+export type Observation = OpenObservation | TickObservation | DumpObservation | CloseObservation;
 
-/** Feeds the analysis and emits an observation for each `open`, `tick` and `close`. */
+/** Feeds the analysis and emits an observation for each `open`, `tick` and `close`, and for each dump on demand. */
 export function observe(settings: Settings): OperatorFunction<SourceRecord, Observation> {
   return (records: Observable<SourceRecord>) =>
     defer(() => {
@@ -148,6 +149,7 @@ class Watch {
   readonly #burst: BurstDetector;
   readonly #destinationBursts: DestinationBursts;
   readonly #table: TableModel;
+  readonly #dumps: DumpWatch;
   #loss = NO_LOSS;
   #totals: Totals = { newEvents: 0, destroyEvents: 0 };
   /** Of the tick that is being filled. */
@@ -186,6 +188,7 @@ class Watch {
     });
     this.#counters = host.counters;
     this.#table = new TableModel(host.table.count);
+    this.#dumps = new DumpWatch(host.addresses);
     this.#observeTable(at.monotonicSeconds, host.table);
   }
 
@@ -198,6 +201,7 @@ class Watch {
         this.#observeBatch(record.at.monotonicSeconds, record.batch);
         return undefined;
       case 'census':
+        return this.#dumps.observe(record);
       case 'lookups':
         return undefined;
       case 'tick':
@@ -236,6 +240,7 @@ class Watch {
       this.#suspects.observeDestroy(columns, row);
       this.#lifetimes.observeDestroy(atSeconds, columns, row);
     }
+    this.#dumps.observeNew(newCount);
     this.#newEvents += newCount;
     this.#destroyEvents += destroyCount;
   }
@@ -259,7 +264,8 @@ class Watch {
       newWeight: this.#newEvents > 0 ? newEvents / this.#newEvents : 1,
       destroyWeight: this.#destroyEvents > 0 ? destroyEvents / this.#destroyEvents : 1,
     });
-    this.#lifetimes.advance({ atSeconds, seconds, newEvents, lostDestroyEvents: lostDestroy, reapedNow: this.#reaped });
+    const reapedNow = this.#dumps.takeReaped() || this.#reaped;
+    this.#lifetimes.advance({ atSeconds, seconds, newEvents, lostDestroyEvents: lostDestroy, reapedNow });
     this.#observeTable(atSeconds, table, newEvents, destroyEvents);
     const kernel = this.#readCounters(counters);
     this.#tickedAt = atSeconds;
@@ -307,7 +313,9 @@ class Watch {
     const burst = this.#burst.snapshot();
     const stale = atSeconds - this.#tableReadAt > TABLE_STALE_SECONDS;
     const snapshot = this.#table.snapshot();
-    const table: TableSnapshot = stale ? { blind: snapshot.blind } : this.#split(snapshot);
+    const unassuredRatio = this.#dumps.unassuredRatio(atSeconds);
+    const split = { ...this.#split(snapshot), ...(unassuredRatio !== undefined && { unassuredRatio }) };
+    const table: TableSnapshot = stale ? { blind: snapshot.blind } : split;
     if (stale) this.#forecast = { verdict: 'unknown', reason: 'no_table' };
     else if (burstFound || isFull(table) || (tableRead && this.#forecastDue(atSeconds)))
       this.#forecast = this.#predict(atSeconds, table, burst);
@@ -341,6 +349,7 @@ class Watch {
       burst,
       ...(burst.active !== undefined && { burstAgeSeconds: atSeconds - burst.active.onsetSeconds }),
       lostRatio: this.#lostRatio(),
+      ...(table.unassuredRatio !== undefined && { unassuredRatio: table.unassuredRatio }),
       ...(buckets !== undefined && { buckets }),
     });
   }

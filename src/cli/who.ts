@@ -1,0 +1,83 @@
+/** `ctwatch who`: what is in the table now. One dump; a table for a person, a `census` line for a pipe. */
+import { hostname } from 'node:os';
+import { listTable } from '../kernel/table-list.js';
+import { CENSUS_DIMENSIONS, type CensusDimension } from '../model/census-fields.js';
+import { CtwatchError } from '../model/errors.js';
+import { censusEvent } from '../pipeline/census-event.js';
+import { type DumpObservation, DumpWatch } from '../pipeline/dump-watch.js';
+import { NdjsonSink } from '../sinks/ndjson.js';
+import { formatCensus } from '../views/census-table.js';
+
+export interface WhoOptions {
+  /** Dimensions as they were typed: one or two, with a comma. */
+  readonly by: string;
+  /** Rows to list. */
+  readonly top: number;
+  readonly netns?: string | undefined;
+  /** A `census` line on a terminal too. */
+  readonly json: boolean;
+}
+
+/** Lists the table and prints it. Throws the `CtwatchError` that prevented it. */
+export async function runWho({ by, top, netns, json }: WhoOptions): Promise<void> {
+  const dimensions = parseDimensions(by);
+  const { census, table, collected, durationSeconds, at } = await takeCensus(netns);
+  const event = censusEvent({
+    ...{ census, durationSeconds, collected, trigger: 'request', unixSeconds: at.unixSeconds },
+    ...{ count: table?.count, max: table?.max },
+    by: { dimensions, rowsMax: top },
+  });
+  if (!json && process.stdout.isTTY) {
+    const where = netns === undefined ? hostname() : `${netns} on ${hostname()}`;
+    process.stdout.write(formatCensus(event, where));
+    return;
+  }
+  let failure: CtwatchError | undefined;
+  const onClosed = (error?: CtwatchError) => {
+    failure = error;
+  };
+  const sink = new NdjsonSink({ stream: process.stdout, hostname: hostname(), netns, onClosed });
+  sink.write(event);
+  await sink.end();
+  if (failure !== undefined) throw failure;
+}
+
+type Whole = DumpObservation & Required<Pick<DumpObservation, 'census'>>;
+
+async function takeCensus(netns: string | undefined): Promise<Whole> {
+  const watch = new DumpWatch(undefined);
+  let dump: DumpObservation | undefined;
+  try {
+    const next = (record: Parameters<DumpWatch['observe']>[0]) => {
+      dump = watch.observe(record) ?? dump;
+    };
+    await listTable({ netns, next });
+    if (dump?.error !== undefined) throw dump.error;
+  } catch (error) {
+    throw withRemedy(error, netns);
+  }
+  const { census } = dump as DumpObservation;
+  return { ...(dump as DumpObservation), census: census as Whole['census'] };
+}
+
+/** The command that would have worked. */
+function withRemedy(error: unknown, netns: string | undefined): unknown {
+  if (!(error instanceof CtwatchError) || !error.code.startsWith('ERR_CAP_')) return error;
+  const { code, operation, errno, message } = error;
+  const remedy = `sudo ctwatch who${netns === undefined ? '' : ` --netns ${netns}`}`;
+  const detail =
+    code === 'ERR_CAP_NET_ADMIN'
+      ? 'CAP_NET_ADMIN is missing: the kernel lists its table to nobody without it'
+      : message;
+  return new CtwatchError({ code, operation, detail, errno, remedy, cause: error });
+}
+
+/** Throws `ERR_BAD_OPTION`. */
+function parseDimensions(text: string): CensusDimension[] {
+  const names = text.split(',').map((name) => name.trim());
+  const isDimension = (name: string): name is CensusDimension => CENSUS_DIMENSIONS.some((known) => known === name);
+  const known = names.filter(isDimension);
+  if (known.length === names.length && names.length <= 2 && new Set(names).size === names.length) return known;
+  const detail = `one or two of ${CENSUS_DIMENSIONS.join(', ')} are expected, with a comma (got ${JSON.stringify(text)})`;
+  throw new CtwatchError({ code: 'ERR_BAD_OPTION', operation: '--by', detail, remedy: 'ctwatch who --help' });
+}
