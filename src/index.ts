@@ -2,6 +2,7 @@
 export type { BurstSnapshot, BurstTransition } from './analysis/burst.js';
 export type { DestinationBurst } from './analysis/destination-bursts.js';
 export type { Forecast } from './analysis/forecast.js';
+export type { DestinationOwners, OwnerShare } from './analysis/owner-shares.js';
 export type { RateSnapshot, WindowedRate } from './analysis/rates.js';
 export type { TableSnapshot } from './analysis/table.js';
 export type { Talker } from './analysis/talkers.js';
@@ -10,6 +11,7 @@ export { formatAddress } from './model/address.js';
 export { type EventBatch, type EventColumns, PRESENT } from './model/batch.js';
 export { CtwatchError, ERRORS, type ErrorCode } from './model/errors.js';
 export { type CtEvent, type EventLine, type EventOf, eventSchema } from './model/events.js';
+export type { Owner } from './model/owner.js';
 export type { BatchRecord, BatchSource, HostFacts, Instant, SourceRecord } from './model/record.js';
 export type { SettingsInput } from './model/settings.js';
 export type { TickObservation } from './pipeline/observation.js';

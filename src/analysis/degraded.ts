@@ -17,6 +17,7 @@ export const DEGRADED_CODES = {
   receive_buffer_small: 'the receive buffer could not be enlarged: a burst may lose details (totals stay exact)',
   table_empty: 'no entries: no traffic yet, or no firewall rule that uses conntrack',
   max_unknown: 'the kernel does not tell nf_conntrack_max over netlink (before Linux 4.18): no forecast',
+  owners_limited: 'processes of other users may not be looked at: their flows are told by user and control group alone',
   buckets_few: 'the hash table is small for its limit: lookups walk long chains when the table fills',
 } as const;
 export type DegradedCode = keyof typeof DEGRADED_CODES;
@@ -57,6 +58,13 @@ export function listDegraded(host: HostFacts): Degraded[] {
     );
   }
   if (table.max === undefined) add('max_unknown', 'upgrade to Linux 4.18 or newer');
+  if (host.ownersLimited === true) {
+    const caps = '+net_admin,+sys_ptrace,+dac_read_search';
+    add(
+      'owners_limited',
+      `sudo setpriv --reuid $(id -u) --clear-groups --inh-caps ${caps} --ambient-caps ${caps} ctwatch stream`,
+    );
+  }
   if (
     table.max !== undefined &&
     sysctls.buckets !== undefined &&

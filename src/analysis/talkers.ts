@@ -14,6 +14,7 @@ import { AF_INET6 } from '../model/address.js';
 import type { EventColumns } from '../model/batch.js';
 import { TALKERS_MAX } from '../model/limits.js';
 import { isIcmp } from '../model/protocol.js';
+import type { DestinationOwners } from './owner-shares.js';
 
 /** A destination and how many new entries it gets. */
 export interface Talker {
@@ -33,6 +34,8 @@ export interface Talker {
   readonly shareRatio: number;
   /** Largest part of `newPerSecond` and `shareRatio` that can be somebody else's, 0..1. */
   readonly errorRatio: number;
+  /** Whose they are; not known here, see `owners.ts`. */
+  readonly owners?: DestinationOwners;
 }
 
 /** Time constant of the decay, seconds: a destination that stopped has a third of its weight left. */

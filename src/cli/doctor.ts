@@ -2,12 +2,13 @@
 import { firstValueFrom } from 'rxjs';
 import { type DEGRADED_CODES, listDegraded } from '../analysis/degraded.js';
 import { readListeners } from '../kernel/listeners.js';
-import { liveSource } from '../kernel/live-source.js';
 import { CtwatchError } from '../model/errors.js';
-import { EVENT_TRUESIZE_BYTES, RECV_BUFFER_BYTES } from '../model/limits.js';
+import { EVENT_TRUESIZE_BYTES } from '../model/limits.js';
 import type { HostFacts } from '../model/record.js';
+import { defaultSettings } from '../model/settings.js';
 import { describeTable, formatCount } from '../pipeline/sentence.js';
 import { fromSource } from '../pipeline/source.js';
+import { openLive } from './watch.js';
 
 /** `missing`: ctwatch cannot run here. `limited`: it runs and can say less. */
 interface Check {
@@ -34,7 +35,7 @@ async function listChecks(netns: string | undefined): Promise<Check[]> {
   // Before our own sockets are in the list.
   const listeners = netns === undefined ? readListeners() : undefined;
   try {
-    const record = await firstValueFrom(fromSource(liveSource({ recvBufferBytes: RECV_BUFFER_BYTES, netns })));
+    const record = await firstValueFrom(fromSource(openLive({ ...defaultSettings, netns })));
     if (record.type !== 'open') return [];
     return [...hostChecks(record.host), ...(listeners === undefined ? [] : [listenerCheck(listeners)])];
   } catch (error) {
@@ -69,6 +70,7 @@ function hostChecks(host: HostFacts): Check[] {
   return [
     check('kernel', `Linux ${host.kernelRelease}, conntrack events can be read`),
     check('capabilities', host.capabilities.join(', ') || 'none'),
+    check('owners', 'processes of all users can be named', 'owners_limited'),
     check(
       'receive_buffer',
       `${formatCount(recvBufferBytes)} bytes each, room for ${events} events`,

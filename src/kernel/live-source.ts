@@ -47,7 +47,7 @@ import {
 } from './addon.js';
 import { readAddresses, TableDumps } from './dumps.js';
 import { Lookups } from './lookups.js';
-import { type OwnerLookups, type OwnerSettings, openOwnerLookups } from './owner-lookups.js';
+import { type OwnerLookups, type OwnerSettings, openOwnerLookups, seesProcesses } from './owner-lookups.js';
 
 export interface LiveSourceOptions {
   /** Receive buffer asked for each event socket, bytes. */
@@ -184,11 +184,13 @@ class LiveReader {
   async #readHost(socket: ConntrackSocket): Promise<HostFacts> {
     const requests = [socket.stats(), readTimeouts(socket), readAddresses(socket)] as const;
     const [{ table, counters }, timeouts, addresses] = await Promise.all(requests);
+    const capabilities = effectiveCapabilities();
     return {
       hostname: hostname(),
       kernelRelease: release(),
       ...(this.#options.netns !== undefined && { netns: this.#options.netns }),
-      capabilities: effectiveCapabilities(),
+      capabilities,
+      ...(this.#owners !== undefined && !seesProcesses(capabilities) && { ownersLimited: true }),
       sysctls: socket.info.sysctls,
       timeouts,
       table,

@@ -26,6 +26,7 @@ import type { Owner, OwnerSighting } from '../model/owner.js';
 import { isIcmp } from '../model/protocol.js';
 import {
   type ConntrackSocket,
+  effectiveCapabilities,
   FLOW_DIRECTIONS,
   OWNER_FLOW_BYTES,
   type OwnerAnswer,
@@ -43,6 +44,8 @@ export interface OwnerLookupsOptions {
   /** Most flows asked for in a second. */
   readonly perSecond: number;
   readonly commandLine: boolean;
+  /** Processes of all users may be looked at: who was not found may be later. */
+  readonly patient: boolean;
 }
 
 /** What a live source is asked for. */
@@ -63,7 +66,13 @@ export function openOwnerLookups(
     processes: new Processes({ userName, unixSeconds: () => Date.now() / 1000 }),
     perSecond: lookupsPerSecond,
     commandLine,
+    patient: seesProcesses(effectiveCapabilities()),
   });
+}
+
+/** Whether processes of other users may be looked at: the first to read a link in /proc/PID/fd, the second to open that. */
+export function seesProcesses(capabilities: readonly string[]): boolean {
+  return capabilities.includes('CAP_SYS_PTRACE') && capabilities.includes('CAP_DAC_READ_SEARCH');
 }
 
 type Sighting = Omit<OwnerSighting, 'count'>;
@@ -201,7 +210,7 @@ export class OwnerLookups {
       }
       const partial = this.#options.processes.describeUser(told.uid, told.cgroup);
       // Its like were found: this one is closed.
-      if (found.has(kindOf(flow, told.uid))) this.#add({ ...sighting, owner: partial });
+      if (!this.#options.patient || found.has(kindOf(flow, told.uid))) this.#add({ ...sighting, owner: partial });
       else this.#wait(told.inode, { uid: told.uid, atSeconds, owner: partial, sightings: [sighting] });
     }
   }

@@ -8,6 +8,7 @@ import * as v from 'valibot';
 import { censusFields } from './census-fields.js';
 import { ERROR_CODES } from './errors.js';
 import { count, describe, endpoint, network, nonNegative, ratio, table, timestamp } from './event-fields.js';
+import { ownerFields } from './owner-fields.js';
 
 /** What a diagnosis may say; `analysis/diagnosis.ts` has the rules. */
 export const DIAGNOSIS_CODES = [
@@ -97,6 +98,7 @@ const top = v.object({
   new_per_second: v.pipe(nonNegative, describe('New entries, recent ones weigh more (time constant 10 s)')),
   share_ratio: v.pipe(ratio, describe('Share of all new entries')),
   error_ratio: v.optional(v.pipe(ratio, describe('By how much new_per_second may be too high'))),
+  ...ownerFields,
 });
 
 /** Who grew: what `top` tells, judged on another whole. */
@@ -115,6 +117,7 @@ const culprit = v.object({
     describe('Share of the growth; of a table that does not grow, of its entries; of a source, of the new entries'),
   ),
   error_ratio: v.optional(v.pipe(ratio, describe('By how much new_per_second may be too high'))),
+  ...ownerFields,
   entries: v.optional(v.pipe(count, describe('Its entries in the table, expired ones included'))),
   expected_entries: v.optional(v.pipe(count, describe('What its budget allows'))),
   expected_new_per_second: v.optional(v.pipe(nonNegative, describe('What its budget allows'))),
@@ -186,6 +189,7 @@ const burst = v.object({
   ),
   network: v.optional(v.pipe(network, describe('Only when one destination bursts and the total does not'))),
   destination: v.optional(v.pipe(endpoint, describe('The same'))),
+  ...ownerFields,
   expected: v.optional(
     v.pipe(
       v.object({

@@ -107,6 +107,9 @@ export const OWNER_SCAN_SLICE_SECONDS = 0.02;
 export const OWNER_PENDING_MAX = 256;
 export const OWNER_PENDING_SECONDS = 5;
 
+/** Pairs of destination and owner that are counted, beside what could not be told: four times the destinations watched. */
+export const OWNER_COUNTERS_MAX = 1024;
+
 /** Processes whose names and units are remembered. */
 export const OWNER_PROCESSES_MAX = 1024;
 

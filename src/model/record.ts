@@ -99,6 +99,8 @@ export interface HostFacts {
   readonly counters: KernelCounters;
   /** Addresses of the watched namespace, in text, by which a flow's direction is told. Absent: not readable. */
   readonly addresses?: readonly string[];
+  /** Owners are asked for, but processes of other users may not be looked at. Absent: they may, or nobody asks. */
+  readonly ownersLimited?: true;
   /** Receive buffer granted to each event socket, bytes. */
   readonly recvBufferBytes: number;
   /** The buffer could be forced above net.core.rmem_max. */

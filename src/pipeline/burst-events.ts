@@ -2,21 +2,30 @@
 import type { BurstTransition } from '../analysis/burst.js';
 import type { ExpectedBurst } from '../analysis/recurrence.js';
 import type { CtEvent, EventOf, TopFields } from '../model/events.js';
-import { isoTime, round, topFields, unixAt } from './fields.js';
+import type { OwnerFields } from '../model/owner-fields.js';
+import { isoTime, ownerFields, round, topFields, unixAt } from './fields.js';
 import type { TickObservation } from './observation.js';
 import { describeTalker, formatCount, formatRate, formatSeconds } from './sentence.js';
 
 type BurstTick = Pick<TickObservation, 'at' | 'growth' | 'burstTransition' | 'destinationBursts'>;
 
 /** Who bursts, when it is not the total. */
-type Destination = Pick<TopFields, 'network' | 'destination'>;
+type Destination = Pick<TopFields, 'network' | 'destination'> & OwnerFields;
 
 /** What began and what ended in this tick. */
 export function burstEvents(tick: BurstTick): CtEvent[] {
   const { burstTransition, destinationBursts } = tick;
   const events = destinationBursts.flatMap(({ destination: talker, transition }) => {
     const [fields] = topFields([talker]);
-    return fields ? [burstEvent(tick, transition, { network: fields.network, destination: fields.destination })] : [];
+    return fields
+      ? [
+          burstEvent(tick, transition, {
+            network: fields.network,
+            destination: fields.destination,
+            ...ownerFields(talker.owners),
+          }),
+        ]
+      : [];
   });
   return burstTransition === undefined ? events : [burstEvent(tick, burstTransition), ...events];
 }

@@ -1,4 +1,5 @@
 /** The fields of a line from the numbers of an observation: names, rounding, and nothing that is not known. */
+import type { DestinationOwners } from '../analysis/owner-shares.js';
 import type { Talker } from '../analysis/talkers.js';
 import { formatAddress } from '../model/address.js';
 import type {
@@ -9,6 +10,8 @@ import type {
   TopFields,
   TotalsFields,
 } from '../model/events.js';
+import type { Owner } from '../model/owner.js';
+import type { OwnerFields } from '../model/owner-fields.js';
 import { isIcmp, transportName } from '../model/protocol.js';
 import type { KernelCounters } from '../model/record.js';
 import type { TickObservation } from './observation.js';
@@ -66,13 +69,49 @@ function forecastFields(forecast: TickObservation['forecast']): ForecastFields {
 
 /** Destinations as ECS names them. */
 export function topFields(talkers: readonly Talker[]): TopFields[] {
-  return talkers.map(({ family, protocol, address, port, newPerSecond, shareRatio, errorRatio }) => ({
+  return talkers.map(({ family, protocol, address, port, newPerSecond, shareRatio, errorRatio, owners }) => ({
     network: { transport: transportName(protocol) },
     destination: { ip: formatAddress(family, address), ...(!isIcmp(protocol) && { port }) },
     new_per_second: round(newPerSecond, 1),
     share_ratio: round(shareRatio, 4),
     error_ratio: round(errorRatio, 4),
+    ...ownerFields(owners),
   }));
+}
+
+/** Whose they are: of the first owner, who has the most; empty when nothing was looked up. */
+export function ownerFields(owners: DestinationOwners | undefined): OwnerFields {
+  if (owners === undefined) return {};
+  const [first] = owners.owners;
+  const { attributedRatio, forwardedRatio } = owners;
+  return {
+    ...(first !== undefined && { ...partsOf(first.owner), owner_ratio: round(first.shareRatio, 4) }),
+    ...(attributedRatio !== undefined && { attributed_ratio: round(attributedRatio, 4) }),
+    ...(forwardedRatio > 0 && { forwarded_ratio: round(forwardedRatio, 4) }),
+  };
+}
+
+function partsOf(owner: Owner): OwnerFields {
+  const { key, unit, container, pod, uid, user } = owner;
+  return {
+    owner: key,
+    ...(owner.name !== undefined && { process: processOf(owner) }),
+    ...(unit !== undefined && { service: { name: unit } }),
+    ...((container !== undefined || pod !== undefined) && {
+      container: { ...(container !== undefined && { id: container }), ...(pod !== undefined && { pod }) },
+    }),
+    ...(uid !== undefined && { user: { id: String(uid), ...(user !== undefined && { name: user }) } }),
+  };
+}
+
+function processOf({ pid, name, commandLine, threads, startUnixSeconds }: Owner): OwnerFields['process'] {
+  return {
+    ...(pid !== undefined && { pid }),
+    ...(name !== undefined && { name }),
+    ...(commandLine !== undefined && { command_line: commandLine }),
+    ...(threads !== undefined && { threads }),
+    ...(startUnixSeconds !== undefined && { start: isoTime(startUnixSeconds) }),
+  };
 }
 
 /** Exact totals since the start. */

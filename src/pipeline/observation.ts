@@ -13,6 +13,7 @@ import { BurstDetector, type BurstSnapshot, type BurstTransition } from '../anal
 import { type DestinationBurst, DestinationBursts } from '../analysis/destination-bursts.js';
 import { type Forecast, forecast } from '../analysis/forecast.js';
 import { Lifetimes } from '../analysis/lifetimes.js';
+import { Owners } from '../analysis/owners.js';
 import { RateMeter, type RateSnapshot } from '../analysis/rates.js';
 import type { AssumedTimeout } from '../analysis/survival.js';
 import { type Findings, Suspects } from '../analysis/suspects.js';
@@ -145,6 +146,7 @@ class Watch {
   readonly #losses = new RateMeter();
   readonly #talkers = new Talkers();
   readonly #suspects: Suspects;
+  readonly #owners = new Owners();
   readonly #lifetimes: Lifetimes;
   readonly #burst: BurstDetector;
   readonly #destinationBursts: DestinationBursts;
@@ -188,7 +190,7 @@ class Watch {
     });
     this.#counters = host.counters;
     this.#table = new TableModel(host.table.count);
-    this.#dumps = new DumpWatch(host.addresses);
+    this.#dumps = new DumpWatch(host.addresses, (columns, row) => this.#owners.ownerOf(columns, row));
     this.#observeTable(at.monotonicSeconds, host.table);
   }
 
@@ -207,6 +209,7 @@ class Watch {
       case 'tick':
         return this.#observeTick(record);
       case 'owners':
+        this.#owners.observe(record.at.monotonicSeconds, record.sightings);
         return undefined;
       case 'close':
         return {
@@ -274,15 +277,23 @@ class Watch {
     this.#newEvents = 0;
     this.#destroyEvents = 0;
     this.#reaped = false;
+    const own = (talker: Talker) => this.#owners.own(talker, atSeconds);
     return {
       type: 'tick',
       at,
       uptimeSeconds: atSeconds - this.#openedAt,
       ...this.#judge(atSeconds, table !== undefined, burstTransition?.phase === 'start'),
       ...(burstTransition !== undefined && { burstTransition }),
-      destinationBursts,
-      top: this.#talkers.snapshot(TOP_LISTED).filter(({ newPerSecond }) => newPerSecond >= TALKER_RATE_MIN),
-      ...{ growth, findings },
+      destinationBursts: destinationBursts.map((burst) => ({ ...burst, destination: own(burst.destination) })),
+      top: this.#talkers
+        .snapshot(TOP_LISTED)
+        .filter(({ newPerSecond }) => newPerSecond >= TALKER_RATE_MIN)
+        .map(own),
+      growth: growth.map(own),
+      findings: {
+        ...findings,
+        destinations: findings.destinations.map((found) => ({ ...found, talker: own(found.talker) })),
+      },
       totals: this.#totals,
       loss,
       lostEvents: lostNew + lostDestroy,

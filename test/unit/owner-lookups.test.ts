@@ -19,7 +19,11 @@ const RUBY = {
 const OPEN: Told = { direction: 1, match: 1, uid: 1000, inode: 77 };
 
 /** A kernel that gives every flow the same answer, and remembers what it was asked. */
-function setUp(answer: Partial<OwnerAnswer> & { each?: (index: number) => Told } = {}, perSecond = 200) {
+function setUp(
+  answer: Partial<OwnerAnswer> & { each?: (index: number) => Told } = {},
+  perSecond = 200,
+  patient = true,
+) {
   const questions: OwnerQuestion[] = [];
   const { each = () => ({ ...OPEN, process: 0 }), ...rest } = answer;
   const lookups = new OwnerLookups({
@@ -44,6 +48,7 @@ function setUp(answer: Partial<OwnerAnswer> & { each?: (index: number) => Told }
     }),
     perSecond,
     commandLine: false,
+    patient,
   });
   return { lookups, questions };
 }
@@ -178,6 +183,13 @@ describe('what has no answer', () => {
     expect(told.map(({ count, owner }) => [count, owner?.pid])).toEqual([[1, 4121]]);
   });
 
+  it('is told at once where no other process may be looked at', async () => {
+    const { lookups } = setUp({ each: () => OPEN, processes: [] }, 200, false);
+    lookups.observe(flows(1), 10, true);
+    await answered();
+    expect(lookups.take(10)[0]?.owner).toMatchObject({ uid: 1000 });
+  });
+
   it('is told at the end', async () => {
     const { lookups } = setUp({ each: () => OPEN, processes: [] });
     lookups.observe(flows(1), 10, true);
@@ -206,6 +218,7 @@ describe('what has no answer', () => {
       processes: new Processes({ userName: () => undefined, unixSeconds: () => 0 }),
       perSecond: 200,
       commandLine: false,
+      patient: true,
     });
     for (let i = 0; i < 5; i++) {
       lookups.observe(flows(1), 10 + i, true);

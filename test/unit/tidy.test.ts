@@ -21,7 +21,7 @@ const FLOORS: Readonly<Record<string, number>> = {
 /** Where nothing of the world may be touched. */
 const PURE = new Set(['model', 'analysis']);
 const WORLD =
-  /\bDate\.now\b|\bnew Date\(\)|\bperformance\b|\bMath\.random\b|\bset(?:Timeout|Interval|Immediate)\b|\bprocess\b/;
+  /\bDate\.now\b|\bnew Date\(\)|\bperformance\b|\bMath\.random\b|\bset(?:Timeout|Interval|Immediate)\b|\bprocess\b(?!:)/;
 
 /** Which packages a folder may import besides `node:`. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {

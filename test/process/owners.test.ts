@@ -1,0 +1,78 @@
+/** The built command line names who opens connections, and says what it may not see. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { EventLine } from '../../src/model/events.js';
+import { createNamespace, type Namespace, removeNamespaces } from '../kernel/namespace.js';
+import { parseLines, publicCli, runCli } from './cli.js';
+
+afterEach(removeNamespaces);
+
+/** Opens a connection every 20 ms and keeps it; prints its pid first. */
+const CLIENT = `
+const net = require('node:net');
+net.createServer((socket) => socket.on('error', () => {}).resume()).listen(7200, () => {
+  setInterval(() => net.connect(7200, '127.0.0.1').on('error', () => {}), 20);
+});`;
+
+/** Streams until the second sample while a process opens connections. */
+async function streamIn(namespace: Namespace, through: readonly string[] = [], args: readonly string[] = []) {
+  const client = namespace.spawn(process.execPath, ['-e', CLIENT], { stdio: ['ignore', 'inherit', 'inherit'] });
+  await sleep(300);
+  let samples = 0;
+  const { stdout, status } = await runCli({
+    args: ['stream', ...args],
+    environment: { CTWATCH_INTERVAL: '1' },
+    through: ['ip', 'netns', 'exec', namespace.name, ...through],
+    cli: publicCli(),
+    onLine: (line, child) => {
+      if (line.includes('"type":"sample"') && ++samples === 3) child.kill('SIGTERM');
+    },
+  });
+  expect(status).toBe(0);
+  const lines = parseLines(stdout);
+  const of = <T extends EventLine['type']>(type: T) =>
+    lines.filter((line): line is Extract<EventLine, { type: T }> => line.type === type);
+  const top = of('sample')
+    .at(-1)
+    ?.top.find(({ destination }) => destination.port === 7200);
+  return { client, start: of('start')[0], top };
+}
+
+describe('the owner of a destination', () => {
+  it('is the process that opens the connections', async () => {
+    const { client, start, top } = await streamIn(await createNamespace());
+    expect(start?.degraded.map(({ code }) => code)).not.toContain('owners_limited');
+    expect(top).toMatchObject({ process: { pid: client.pid, name: 'node' }, user: { id: '0', name: 'root' } });
+    expect(top?.attributed_ratio).toBeGreaterThan(0.8);
+    expect(top?.process).not.toHaveProperty('command_line');
+  });
+
+  it('is a user alone where processes may not be looked at, which is said at the start', async () => {
+    const caps = ['--inh-caps=+net_admin', '--ambient-caps=+net_admin'];
+    const through = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...caps];
+    const { start, top } = await streamIn(await createNamespace(), through);
+    expect(start?.capabilities).toEqual(['CAP_NET_ADMIN']);
+    expect(start?.degraded.find(({ code }) => code === 'owners_limited')?.remedy).toContain('+dac_read_search');
+    expect(top).toMatchObject({ user: { id: '0', name: 'root' } });
+    expect(top).not.toHaveProperty('process');
+  });
+
+  it('is the process again with the two capabilities and no other', async () => {
+    const caps = '+net_admin,+sys_ptrace,+dac_read_search';
+    const through = [
+      ...['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
+      ...[`--inh-caps=${caps}`, `--ambient-caps=${caps}`],
+    ];
+    const { client, start, top } = await streamIn(await createNamespace(), through);
+    expect(start?.degraded.map(({ code }) => code)).not.toContain('owners_limited');
+    expect(top).toMatchObject({ process: { pid: client.pid } });
+  });
+
+  it('is not asked for when that is switched off', async () => {
+    const namespace = await createNamespace();
+    const { top } = await streamIn(namespace, ['env', 'CTWATCH_OWNERS_ENABLED=false']);
+    expect(top).toBeDefined();
+    expect(top).not.toHaveProperty('owner');
+    expect(top).not.toHaveProperty('attributed_ratio');
+  });
+});
