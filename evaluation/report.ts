@@ -101,10 +101,16 @@ export function formatNoise({ ratePerSecond, phi }: Noise): string {
 }
 
 /** The real kernel: one row a run. */
+/** With what it had reached before a sweep put it off. */
+function formatFill({ fillSeconds, missedRatio }: KernelRunScore): string {
+  if (fillSeconds === undefined) return 'never';
+  return `${fillSeconds.toFixed(0)} s${missedRatio === undefined ? '' : `, ${percent(missedRatio)} before a sweep`}`;
+}
+
 export function formatKernel(runs: readonly KernelRunScore[], run: string): string {
   const rows = runs.map((one) => [
     one.incident,
-    one.fillSeconds === undefined ? 'never' : `${one.fillSeconds.toFixed(0)} s`,
+    formatFill(one),
     ...KERNEL_HORIZONS_SECONDS.map((wanted) => {
       const error = one.errors.find(({ horizonSeconds }) => horizonSeconds === wanted)?.error;
       return error === 'never' ? error : percent(error);

@@ -32,6 +32,12 @@ export const BACKGROUND_ENTRIES = 5000;
 /** The ordinary traffic is older than the daemon. */
 export const READER_AT_SECONDS = 20;
 
+/**
+ * All go on until the last has been scored: lookups of one namespace collect in all, and nobody can foresee that a neighbour's
+ * flood ends.
+ */
+const AFTER_SECONDS = 170;
+
 const LEAK_PORT = 5432;
 const FLOOD_PORT = 7000;
 
@@ -102,23 +108,23 @@ export const incidents: readonly Incident[] = [
   spike({
     ...{ name: 'spike that fills', kind: 'fills', base: 150, factor: 4, udpTimeoutSeconds: 60 },
     description: '150 UDP flows a second that stay 60 s, then 600; full about 45 s later',
-    ...{ assumeMax: 42_000, onsetSeconds: 170, afterSeconds: 100 },
+    ...{ assumeMax: 42_000, onsetSeconds: 170, afterSeconds: AFTER_SECONDS },
   }),
   spike({
     ...{ name: 'spike that plateaus', kind: 'never', base: 150, factor: 4, udpTimeoutSeconds: 30 },
     description: '150 UDP flows a second that stay 30 s, then 600; the sawtooth settles at 85 %',
-    ...{ assumeMax: 64_100, onsetSeconds: 170, afterSeconds: 150 },
+    ...{ assumeMax: 64_100, onsetSeconds: 170, afterSeconds: AFTER_SECONDS },
   }),
   joined({
     ...{ name: 'leak', kind: 'fills', base: 50, udpTimeoutSeconds: 30 },
     description: '50 UDP flows a second, and 40 TCP connections a second that are never closed; full about 110 s later',
-    ...{ assumeMax: 12_300, onsetSeconds: 170, afterSeconds: 150 },
-    command: () => [process.execPath, '-e', LEAK_PROGRAM, LEAK_PORT, 40, 6000],
+    ...{ assumeMax: 12_300, onsetSeconds: 170, afterSeconds: AFTER_SECONDS },
+    command: () => [process.execPath, '-e', LEAK_PROGRAM, LEAK_PORT, 40, 40 * AFTER_SECONDS],
   }),
   joined({
     ...{ name: 'SYN flood', kind: 'fills', base: 50, udpTimeoutSeconds: 30 },
     description: '50 UDP flows a second, and 600 SYNs a second to a port that never answers; full about 50 s later',
-    ...{ assumeMax: 38_000, onsetSeconds: 170, afterSeconds: 100 },
-    command: () => [buildTool('traffic'), 'syn', 60_000, '--rate', 600, '--dport', FLOOD_PORT],
+    ...{ assumeMax: 38_000, onsetSeconds: 170, afterSeconds: AFTER_SECONDS },
+    command: () => [buildTool('traffic'), 'syn', 600 * AFTER_SECONDS, '--rate', 600, '--dport', FLOOD_PORT],
   }),
 ];

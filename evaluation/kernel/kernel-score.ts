@@ -43,6 +43,8 @@ export interface KernelRunScore {
   readonly kind: 'fills' | 'never';
   /** From the onset. */
   readonly fillSeconds?: number;
+  /** Highest part of max reached before a sweep that put it off: near 1, nobody could know on which side of it the table fills. */
+  readonly missedRatio?: number;
   /** Of the time to full, relative, at those of `KERNEL_HORIZONS_SECONDS` that the event was old enough for. */
   readonly errors: readonly { readonly horizonSeconds: number; readonly error: number | 'never' }[];
   readonly leadRatio?: number;
@@ -72,6 +74,7 @@ export function scoreKernelRun(input: KernelRunInput): KernelRunScore {
   const before = samples.filter(({ atSeconds }) => atSeconds < (fullAt ?? Infinity));
   const intervals = fullAt === undefined ? [] : intervalsOf(before, onsetAtSeconds, fullAt);
   const lead = fullAt === undefined ? undefined : leadRatioOf(input, fullAt);
+  const missedRatio = fullAt === undefined ? undefined : missedRatioOf(before, onsetAtSeconds, input.max);
   const expired = expiredErrors(input);
   const reaped = reapedShares(input);
   const events = fullAt === undefined ? alerts : alerts.filter(({ atSeconds }) => atSeconds < fullAt);
@@ -79,6 +82,7 @@ export function scoreKernelRun(input: KernelRunInput): KernelRunScore {
     incident,
     kind,
     ...(fullAt !== undefined && { fillSeconds: fullAt - onsetAtSeconds }),
+    ...(missedRatio !== undefined && { missedRatio }),
     errors: fullAt === undefined ? [] : errorsOf(before, onsetAtSeconds, fullAt),
     ...(lead !== undefined && { leadRatio: lead }),
     toldSeconds: intervals.length,
@@ -88,6 +92,16 @@ export function scoreKernelRun(input: KernelRunInput): KernelRunScore {
     ...(expired && { expired }),
     ...(reaped && { reaped }),
   };
+}
+
+/** The highest count since the onset after which it fell, over max. */
+function missedRatioOf(before: readonly KernelSample[], onsetAt: number, max: number): number | undefined {
+  let highest = 0;
+  before.forEach(({ atSeconds, count }, i) => {
+    const next = before[i + 1];
+    if (atSeconds >= onsetAt && next !== undefined && next.count < count) highest = Math.max(highest, count);
+  });
+  return highest > 0 ? highest / max : undefined;
 }
 
 /** When count reached max, between the two samples around it. */

@@ -119,6 +119,19 @@ export function forecast(input: ForecastInput): Forecast {
   return { verdict: 'plateaus', ...plateau(mean, max), ...known };
 }
 
+/** The same forecast so many seconds later, when no better one was made: full comes nearer. */
+export function agedForecast(forecast: Forecast, seconds: number): Forecast {
+  const { secondsToFull, secondsToFullLow, secondsToFullHigh, secondsToDrop } = forecast;
+  const left = (before: number) => Math.max(0, before - seconds);
+  return {
+    ...forecast,
+    ...(secondsToFull !== undefined && { secondsToFull: left(secondsToFull) }),
+    ...(secondsToFullLow !== undefined && { secondsToFullLow: left(secondsToFullLow) }),
+    ...(secondsToFullHigh !== undefined && { secondsToFullHigh: left(secondsToFullHigh) }),
+    ...(secondsToDrop !== undefined && { secondsToDrop: left(secondsToDrop) }),
+  };
+}
+
 /** Every course fills the table, the guess does not matter. */
 function isSure(paths: readonly WeightedPath[], max: number): boolean {
   return paths.every((path) => (new FirstPassage([{ ...path, weight: 1 }], max).reached.at(-1) ?? 0) >= 0.5);

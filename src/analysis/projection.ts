@@ -45,6 +45,11 @@ const MODEL_ERROR_RATIO = 0.015;
 const SURVIVAL_ERROR_RATIO = 0.03;
 /** Error of what the dump let expect of the entries that were there before, relative to what leaves of them. */
 const INITIAL_ERROR_RATIO = 0.05;
+/** Error of what lookups collect: by our own flows, and by others, whose traffic changes unseen. Relative to their hazard. */
+const OWN_LOOKUPS_ERROR_RATIO = 0.1;
+const OTHER_LOOKUPS_ERROR_RATIO = 0.3;
+/** A sweep is earlier or later than expected by about so much, seconds. */
+const SWEEP_ERROR_SECONDS = 0.7;
 /** Ages are taken one by one to here and then in groups: the first ones are where a burst is. */
 const FINE_AGES_SECONDS = 32;
 const AGE_GROUP_SECONDS = 4;
@@ -79,7 +84,7 @@ interface Sums {
 export function project(input: ProjectionInput, world: World): Path {
   const { lifetimes, count } = input;
   const sweeps = sweepTimes(lifetimes);
-  const horizons = [...new Set([...BASE_HORIZONS, ...sweeps])].sort((a, b) => a - b);
+  const horizons = [...new Set([...BASE_HORIZONS, ...sweeps.map(Math.ceil)])].sort((a, b) => a - b);
   const zeros = () => new Float64Array(horizons.length);
   const sums: Sums = { live: zeros(), came: zeros(), cameVariance: zeros(), liveVariance: zeros() };
   const tracked = trackedEntries(lifetimes);
@@ -93,12 +98,12 @@ export function project(input: ProjectionInput, world: World): Path {
     addArrivals(curve, learned, lifetimes.dispersion, horizons, sums);
   }
   const expiredNow = tracked.expired * scale + initial.expired;
-  return combine({ ...input, horizons, sweeps: new Set(sweeps), sums, initial, expiredNow, world });
+  return combine({ ...input, horizons, sweeps, sums, initial, expiredNow, world });
 }
 
 interface Combination extends ProjectionInput {
   readonly horizons: readonly number[];
-  readonly sweeps: ReadonlySet<number>;
+  readonly sweeps: readonly number[];
   readonly sums: Sums;
   readonly initial: Initial;
   readonly expiredNow: number;
@@ -111,39 +116,63 @@ function combine({ lifetimes, count, horizons, sweeps, sums, initial, expiredNow
   const variance = new Float64Array(horizons.length);
   const { perNewFlow: learned, perSecond } = lifetimes.collector.lookups;
   const perNewFlow = Math.max(learned, initial.hazardPerNewFlow - perSecond / Math.max(lifetimes.newPerSecond, 1e-9));
+  const sweepAt = new Map(sweeps.map((atSeconds) => [Math.ceil(atSeconds), atSeconds]));
   let expired = expiredNow;
+  /** The same if lookups were more than they are thought to be. */
+  let fewer = expiredNow;
   const initialNow = initial.liveAt(0, world);
   let before = (sums.live[0] ?? 0) + initialNow;
   mean[0] = count;
   variance[0] = 1;
   for (let i = 1; i < horizons.length; i++) {
-    const seconds = (horizons[i] ?? 0) - (horizons[i - 1] ?? 0);
-    const initialThen = initial.liveAt(horizons[i] ?? 0, world);
+    const horizon = horizons[i] ?? 0;
+    const seconds = horizon - (horizons[i - 1] ?? 0);
+    const initialThen = initial.liveAt(horizon, world);
     const live = (sums.live[i] ?? 0) + initialThen;
     const came = (sums.came[i] ?? 0) - (sums.came[i - 1] ?? 0);
     const expiring = Math.max(0, before + came - live);
-    const gone = perNewFlow * came + perSecond * seconds;
-    const stays = Math.exp(-gone);
-    expired = expired * stays + expiring * (gone > 1e-6 ? (1 - stays) / gone : 1);
+    const [own, others] = [perNewFlow * came, perSecond * seconds];
+    expired = meet(expired, expiring, own + others);
+    fewer = meet(fewer, expiring, own * (1 + OWN_LOOKUPS_ERROR_RATIO) + others * (1 + OTHER_LOOKUPS_ERROR_RATIO));
     before = live;
     mean[i] = live + expired;
+    let peakError = 0;
+    const sweep = sweepAt.get(horizon);
+    if (sweep !== undefined) {
+      // The peak is at the sweep, between two horizons; what expires behind it stays.
+      const part = Math.max(0, Math.min(1, 1 - (horizon - sweep) / seconds));
+      const last = mean[i - 1] ?? 0;
+      const rise = (mean[i] ?? 0) - last;
+      mean[i] = last + rise * part;
+      peakError = (SWEEP_ERROR_SECONDS * rise) / seconds;
+    }
     variance[i] =
       1 +
       (sums.liveVariance[i] ?? 0) +
       (sums.cameVariance[i] ?? 0) +
+      (expired - fewer) ** 2 +
+      peakError ** 2 +
       (MODEL_ERROR_RATIO * ((mean[i] ?? 0) - count)) ** 2 +
       (INITIAL_ERROR_RATIO * (initialNow - initialThen)) ** 2;
-    if (sweeps.has(horizons[i] ?? 0)) expired = 0;
+    if (sweep !== undefined) {
+      expired = Math.min(expired, (expiring * (horizon - sweep)) / seconds);
+      fewer = expired;
+    }
   }
   return { horizons, mean, variance };
 }
 
-/** Whole seconds from now at which sweeps are due. */
+/** Expired entries after lookups have met some of them, with the hazard `gone`, while `expiring` ones joined them. */
+function meet(expired: number, expiring: number, gone: number): number {
+  const stays = Math.exp(-gone);
+  return expired * stays + expiring * (gone > 1e-6 ? (1 - stays) / gone : 1);
+}
+
+/** Seconds from now at which sweeps are due. */
 function sweepTimes({ collector }: LifetimesView): number[] {
   const { intervalSeconds, untilSweepSeconds } = collector;
   const times: number[] = [];
-  for (let next = Math.max(1, untilSweepSeconds); next < HORIZON_SECONDS; next += intervalSeconds)
-    times.push(Math.max(1, Math.round(next)));
+  for (let next = Math.max(1, untilSweepSeconds); next < HORIZON_SECONDS; next += intervalSeconds) times.push(next);
   return times;
 }
 

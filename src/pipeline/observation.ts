@@ -11,7 +11,7 @@
 import { defer, filter, map, type Observable, type OperatorFunction } from 'rxjs';
 import { BurstDetector, type BurstSnapshot, type BurstTransition } from '../analysis/burst.js';
 import { type DestinationBurst, DestinationBursts } from '../analysis/destination-bursts.js';
-import { type Forecast, forecast } from '../analysis/forecast.js';
+import { agedForecast, type Forecast, forecast } from '../analysis/forecast.js';
 import { Lifetimes } from '../analysis/lifetimes.js';
 import { Owners } from '../analysis/owners.js';
 import { RateMeter, type RateSnapshot } from '../analysis/rates.js';
@@ -165,6 +165,7 @@ class Watch {
   #counters: KernelCounters;
   #forecastAt = Number.NEGATIVE_INFINITY;
   #forecastEvents = 0;
+  #predictedAt = 0;
   #forecast: Forecast = { verdict: 'unknown', reason: 'learning' };
 
   constructor(host: HostFacts, at: Instant, settings: Settings) {
@@ -328,9 +329,11 @@ class Watch {
     const split = { ...this.#split(snapshot), ...(unassuredRatio !== undefined && { unassuredRatio }) };
     const table: TableSnapshot = stale ? { blind: snapshot.blind } : split;
     if (stale) this.#forecast = { verdict: 'unknown', reason: 'no_table' };
-    else if (burstFound || isFull(table) || (tableRead && this.#forecastDue(atSeconds)))
+    else if (burstFound || isFull(table) || (tableRead && this.#forecastDue(atSeconds))) {
       this.#forecast = this.#predict(atSeconds, table, burst);
-    return { table, rates, burst, forecast: this.#forecast };
+      this.#predictedAt = atSeconds;
+    }
+    return { table, rates, burst, forecast: agedForecast(this.#forecast, atSeconds - this.#predictedAt) };
   }
 
   /** The count as live and expired entries. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BurstSnapshot } from '../../src/analysis/burst.js';
-import { type Forecast, type ForecastInput, forecast } from '../../src/analysis/forecast.js';
+import { agedForecast, type Forecast, type ForecastInput, forecast } from '../../src/analysis/forecast.js';
 import { Lifetimes } from '../../src/analysis/lifetimes.js';
 import { TableModel } from '../../src/analysis/table.js';
 import { createBatch, PRESENT } from '../../src/model/batch.js';
@@ -275,5 +275,21 @@ describe('forecast', () => {
       }),
       { numRuns: 100, seed: 3 },
     );
+  });
+});
+
+describe('agedForecast', () => {
+  it('brings full nearer with time, and nothing else', () => {
+    const made = {
+      verdict: 'fills',
+      secondsToFull: 12,
+      secondsToFullLow: 0.5,
+      secondsToFullHigh: 40,
+      probabilityFull10m: 0.9,
+    } as const;
+    expect(agedForecast(made, 0)).toEqual(made);
+    const later = { secondsToFull: 11.25, secondsToFullLow: 0, secondsToFullHigh: 39.25 };
+    expect(agedForecast(made, 0.75)).toEqual({ ...made, ...later });
+    expect(agedForecast({ verdict: 'plateaus', plateauCount: 7 }, 5)).toEqual({ verdict: 'plateaus', plateauCount: 7 });
   });
 });

@@ -27,6 +27,13 @@ describe('the time to full', () => {
     expect(score).toMatchObject({ toldSeconds: 95, insideSeconds: 95 });
   });
 
+  it('tells how near to full the table was before a sweep put it off', () => {
+    const samples = [50, 99, 20, 60, 100, 110].map((count, i) => ({ atSeconds: 1000 + i, count, newTotal: 0 }));
+    const score = scoreKernelRun({ ...input([]), samples, onsetAtSeconds: 1000, max: 100 });
+    expect(score.missedRatio).toBe(0.99);
+    expect(scoreKernelRun({ ...input([]), samples, onsetAtSeconds: 1002, max: 100 }).missedRatio).toBeUndefined();
+  });
+
   it('is never where the forecast says that it does not fill', () => {
     const { errors } = scoreKernelRun(input(line((left) => (left > 20 ? {} : { secondsToFull: left }))));
     expect(errors.map(({ error }) => error)).toEqual([expect.closeTo(0, 9), 'never', 'never']);

@@ -105,6 +105,26 @@ describe('project', () => {
 
   it('is less sure the farther it looks', () => {
     const { horizons, variance } = projectOf(view(5000, 0), 51_200);
-    for (let i = 1; i < horizons.length; i++) expect(variance[i]).toBeGreaterThanOrEqual(variance[i - 1] ?? 0);
+    // At a sweep it matters when exactly that comes.
+    const between = [...variance].filter((_, i) => (horizons[i] ?? 0) % 60 !== 0);
+    for (let i = 1; i < between.length; i++) expect(between[i]).toBeGreaterThanOrEqual(between[i - 1] ?? 0);
+  });
+
+  it('is less sure of what the lookups of others collect, and of the peak at a sweep', () => {
+    const spread = (collector: LifetimesView['collector'], seconds: number) => {
+      const { horizons, variance } = projectOf(view(30, 20, { collector }), 5000);
+      return Math.sqrt(variance[horizons.indexOf(seconds)] ?? Number.NaN);
+    };
+    const own = spread(collectorOf(20, 0.0002), 38);
+    expect(spread(collectorOf(20, 0, 0.02), 38)).toBeGreaterThan(1.5 * own);
+    expect(spread(collectorOf(20, 0), 40)).toBeGreaterThan(spread(collectorOf(20, 0), 38));
+  });
+
+  it('has the peak of a sweep between two seconds, and what expires behind it', () => {
+    const collector = { ...collectorOf(20, 0), untilSweepSeconds: 39.5 };
+    const path = projectOf(view(30, 20, { collector }), 5000);
+    // 100 a second: the peak is at 39.5 s, 50 more expire until 40 s.
+    expect(at(path, 40) - at(path, 38)).toBeCloseTo(150, 0);
+    expect(at(path, 42) - (5000 - 2000)).toBeCloseTo(250, -1);
   });
 });
