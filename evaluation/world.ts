@@ -20,6 +20,10 @@ const SWEPT_PER_TICK = 8000;
 const HAZARD_STEP = 0.0005;
 const HZ = 250;
 const SWEEP_MAX_SECONDS = 60;
+/** Slots of the kernel's timer wheel: 64 jiffies for what is 2 to 16 s away, 512 beyond (kernel/time/timer.c). */
+const FAR_JIFFIES = 4032;
+const FAR_SLOT_SECONDS = 512 / HZ;
+const NEAR_SLOT_SECONDS = 64 / HZ;
 const LIVE = 0;
 const EXPIRED = 1;
 const GONE = 2;
@@ -326,7 +330,7 @@ export class World {
       collected.push(entry);
       swept += 1;
     }
-    if (this.#sweeping.length === 0) this.#nextSweepTick = this.#tick + Math.round(this.#interval() * TICKS_PER_SECOND);
+    if (this.#sweeping.length === 0) this.#nextSweepTick = timerTick(this.#tick, this.#interval());
   }
 
   #collect(entry: number): boolean {
@@ -374,6 +378,13 @@ export class World {
     this.#next = enlarged(this.#next, new Int32Array(size));
     this.#lists = enlarged(this.#lists, new Uint8Array(size));
   }
+}
+
+/** When a timer fires that is set at a tick: the wheel's slots are the coarser the farther away. */
+function timerTick(tick: number, seconds: number): number {
+  const slotSeconds = seconds * HZ >= FAR_JIFFIES ? FAR_SLOT_SECONDS : NEAR_SLOT_SECONDS;
+  const due = Math.ceil((tick / TICKS_PER_SECOND + seconds) / slotSeconds) * slotSeconds;
+  return Math.ceil(due * TICKS_PER_SECOND);
 }
 
 function enlarged<T extends Uint8Array | Uint16Array | Int32Array>(from: T, to: T): T {
