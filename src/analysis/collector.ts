@@ -43,9 +43,11 @@ export interface CollectorSnapshot {
 export const SWEEP_SECONDS = 60;
 /** A tick with this many times the median rate, and what lookups bring, is a sweep, when it brings at least so many events. */
 const SWEEP_FACTOR = 6;
+/** One that is on goes on down to so many times what lookups brought before it: it shares the collector with other namespaces. */
+const SWEEP_ON_FACTOR = 3;
 const SWEEP_EVENTS_MIN = 20;
 /** A higher rate that lasts longer is a new level: a sweep removes 32,000 entries a second. */
-const SWEEP_LENGTH_SECONDS = 8;
+const SWEEP_LENGTH_SECONDS = 12;
 /** The collector never comes back sooner: its mean starts at 60 s and its arithmetic stops it above 3 s (5.8 s with HZ=250). */
 const INTERVAL_MIN_SECONDS = 3;
 /** A sweep that is this late was too small to be seen. */
@@ -212,7 +214,9 @@ export class Collector {
     const rate = events / seconds;
     const size = Math.min(this.#rateCount, RATE_RING);
     let isHigh = false;
-    if (size >= RATES_MIN && events >= SWEEP_EVENTS_MIN) {
+    if (this.#sweepSeconds > 0) {
+      isHigh = events >= SWEEP_EVENTS_MIN && rate > SWEEP_ON_FACTOR * this.#collectedPerSecond;
+    } else if (size >= RATES_MIN && events >= SWEEP_EVENTS_MIN) {
       // More than half of them are that much lower: so is their median.
       let lower = 0;
       for (let i = 0; i < size; i++) if (rate > SWEEP_FACTOR * (this.#rates[i] ?? 0)) lower += 1;
