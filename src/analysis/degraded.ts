@@ -51,7 +51,7 @@ export function listDegraded(host: HostFacts): Degraded[] {
     const events = Math.floor(host.recvBufferBytes / EVENT_TRUESIZE_BYTES);
     add('receive_buffer_small', `sudo sysctl -w net.core.rmem_max=${RECV_BUFFER_BYTES}`, `; it holds ${events} events`);
   }
-  if (table.count === 0) {
+  if (table.count === 0 && host.isModelled === undefined) {
     add(
       'table_empty',
       `sudo ${inNetns}nft 'add table inet ctwatch; add chain inet ctwatch track { type filter hook prerouting priority 0; }; add rule inet ctwatch track ct state new'`,

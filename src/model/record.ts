@@ -105,6 +105,8 @@ export interface HostFacts {
   readonly recvBufferBytes: number;
   /** The buffer could be forced above net.core.rmem_max. */
   readonly recvBufferForced: boolean;
+  /** The table is a model's, which begins empty whatever the traffic. */
+  readonly isModelled?: true;
 }
 
 export interface OpenRecord {

@@ -258,6 +258,7 @@ class Play {
       counters: NOTHING_YET.counters,
       recvBufferBytes: 0,
       recvBufferForced: true,
+      isModelled: true,
     };
   }
 }

@@ -47,6 +47,10 @@ describe('listDegraded', () => {
     expect(listDegraded({ ...whole, sysctls: {} })).toEqual([]);
   });
 
+  it('finds nothing wrong with a model that begins empty', () => {
+    expect(listDegraded({ ...whole, table: { count: 0, max: 65_536 }, isModelled: true })).toEqual([]);
+  });
+
   it('lists several in the order of the codes', () => {
     const host: HostFacts = {
       ...whole,

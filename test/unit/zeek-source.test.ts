@@ -81,7 +81,10 @@ describe('a conn.log', () => {
     const rows = records.map(comparable);
     expect((await read(fixture('conn.log'))).map(comparable)).toEqual(rows);
     expect((await read(gzipSync(fixture(name)))).map(comparable)).toEqual(rows);
-    expect(records[0]).toMatchObject({ type: 'open', host: { hostname: 'conn.log', table: { count: 0, max: 1000 } } });
+    expect(records[0]).toMatchObject({
+      type: 'open',
+      host: { hostname: 'conn.log', table: { count: 0, max: 1000 }, isModelled: true },
+    });
     expect(records.at(-1)).toMatchObject({
       reason: 'end of the log: 12 connections, 2 lines not usable, 1 without an entry',
     });
