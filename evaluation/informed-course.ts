@@ -8,7 +8,8 @@
 import { defaultSettings } from '../src/model/settings.js';
 import { FUTURE_SEED, FUTURES, secondsToFull } from './oracle.js';
 import type { SimulatedSettings } from './simulated-source.js';
-import { type Traffic, WORLD_TICK_SECONDS, World } from './world.js';
+import type { Traffic } from './traffic.js';
+import { WORLD_TICK_SECONDS, World } from './world.js';
 
 /** How far a forecast looks, seconds. */
 const HORIZON_SECONDS = 600;

@@ -6,7 +6,7 @@
  * entries within 10 s; "2 M buckets" is a large quiet one, where only the sweeps do and the count is a sawtooth.
  */
 import type { Random } from './random.js';
-import type { Life, Traffic } from './world.js';
+import type { Life, Traffic } from './traffic.js';
 
 /** What a scenario is scored on. The table of an `unknowable` one does not fill, but nobody could have known. */
 export type ScenarioKind = 'fills' | 'never' | 'unknowable';

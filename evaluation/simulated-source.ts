@@ -2,14 +2,18 @@
  * A simulated table as a source of records: what ctwatch would have received from the kernel, in virtual time.
  *
  * The daemon starts at time 0 with a dump, which collects what has expired. Entries that are older never send a DESTROY, as with
- * nf_conntrack_events=2. Events can be lost for a while and the wall clock can step.
+ * nf_conntrack_events=2. Young flows are looked up as the live source does. Events can be lost for a while and the wall clock can step.
  */
 
+import type { SampledFlow } from '../src/kernel/flow-sample.js';
+import { YoungFlows } from '../src/kernel/young-flows.js';
 import { createBatch, type EventBatch, PRESENT } from '../src/model/batch.js';
-import { BATCH_ROWS } from '../src/model/limits.js';
+import { BATCH_ROWS, LOOKUPS_PER_SECOND } from '../src/model/limits.js';
 import type { BatchSource, HostFacts, Instant, LossTotals, SourceObserver } from '../src/model/record.js';
 import { createRandom } from './random.js';
-import { type Traffic, WORLD_TICK_SECONDS, World, type WorldSettings } from './world.js';
+import { SimulatedLookups } from './simulated-lookups.js';
+import type { Traffic } from './traffic.js';
+import { WORLD_TICK_SECONDS, World, type WorldSettings } from './world.js';
 
 export interface SimulatedSettings extends WorldSettings {
   readonly max: number;
@@ -45,6 +49,8 @@ const TCP_CLOSING = new Map([
   [120, 7],
 ]);
 const TCP_TIME_WAIT = 7;
+/** Flows picked in 30 s: the last age is half of that. */
+const PLACES_MAX = 30 * LOOKUPS_PER_SECOND;
 const START: Instant = { monotonicSeconds: 1000, unixSeconds: 1_790_000_000 };
 
 /** Plays a world until the table is full or its time is over. Synchronous: everything has happened when it returns. */
@@ -59,6 +65,11 @@ class Simulation {
   readonly #world: World;
   readonly #random;
   readonly #batch = createBatch(BATCH_ROWS);
+  readonly #young = new YoungFlows();
+  readonly #lookups = new SimulatedLookups();
+  /** Of the rows of the batch, and by id of the flows that were picked. */
+  readonly #rowPlaces = new Int32Array(BATCH_ROWS);
+  readonly #places = new Map<number, number>();
   #firstSeen = 0;
   #loss: { lostNew: number; lostDestroy: number } = { lostNew: 0, lostDestroy: 0 };
   #newEvents = 0;
@@ -130,11 +141,31 @@ class Simulation {
     const isRead = isSecond && (this.#settings.isTableRead?.(tick * WORLD_TICK_SECONDS) ?? true);
     this.#observer.next({ type: 'tick', at: this.#at(), loss, ...(isRead && { table: { count, max } }) });
     if (!isSecond) return;
+    this.#lookUp();
     this.#onSecond?.(tick * WORLD_TICK_SECONDS, {
       ...{ count, live, newEvents: this.#newEvents, destroyEvents: this.#destroyEvents },
     });
     this.#newEvents = 0;
     this.#destroyEvents = 0;
+  }
+
+  /** Where the picked flows are, as long as they are asked about. */
+  #remember(picked: readonly SampledFlow[]): void {
+    for (const { id } of picked) this.#places.set(id, this.#rowPlaces[this.#batch.columns.id.indexOf(id)] ?? -1);
+    for (const id of this.#places.keys()) {
+      if (this.#places.size <= PLACES_MAX) break;
+      this.#places.delete(id);
+    }
+  }
+
+  #lookUp(): void {
+    const at = this.#at();
+    for (const { flows, ageSeconds } of this.#young.takeDue(at.monotonicSeconds)) {
+      const batch = this.#lookups.answer(flows, ({ id }: SampledFlow) =>
+        this.#world.lookUp(this.#places.get(id) ?? -1, unscrambled(id)),
+      );
+      this.#observer.next({ type: 'lookups', at, batch, ageSeconds });
+    }
   }
 
   #at(): Instant {
@@ -148,6 +179,7 @@ class Simulation {
     if (batch.newCount + batch.destroyCount === batch.capacity) this.#flush('batch');
     const row = batch.newCount + batch.destroyCount;
     this.#write(row, place);
+    this.#rowPlaces[row] = place;
     const { columns } = batch;
     const isTcp = columns.protocol[row] === TCP;
     const state = isNew ? TCP_SYN_SENT : this.#closingState(place);
@@ -160,7 +192,9 @@ class Simulation {
 
   #flush(type: 'batch' | 'entries'): void {
     const batch: EventBatch = this.#batch;
-    if (batch.newCount + batch.destroyCount > 0) this.#observer.next({ type, at: this.#at(), batch });
+    const at = this.#at();
+    if (type === 'batch') this.#remember(this.#young.observe(batch, at.monotonicSeconds));
+    if (batch.newCount + batch.destroyCount > 0) this.#observer.next({ type, at, batch });
     batch.newCount = 0;
     batch.destroyCount = 0;
   }
@@ -206,6 +240,15 @@ function scrambled(entry: number): number {
   hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
   hash = Math.imul(hash ^ (hash >>> 15), 0x846ca68b);
   return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/** The entry of a hash: its steps backwards, with the inverses of the factors modulo 2^32. */
+function unscrambled(id: number): number {
+  let hash = id ^ (id >>> 16);
+  hash = Math.imul(hash, 0x43021123);
+  hash ^= (hash >>> 15) ^ (hash >>> 30);
+  hash = Math.imul(hash, 0x1d69e2a5);
+  return ((hash ^ (hash >>> 16)) - 1) >>> 0;
 }
 
 function hostFacts(buckets: number, table: { count: number; max: number }): HostFacts {

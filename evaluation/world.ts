@@ -9,7 +9,9 @@
  * Not simulated: early drop, NAT, hash collisions, and what a full table does (a run ends there).
  * Source of the rules: gc_worker(), ____nf_conntrack_find() and nf_ct_gc_expired() in nf_conntrack_core.c, Linux 6.18.
  */
+import type { EntryState } from './entry-state.js';
 import { createRandom, type Random } from './random.js';
+import type { Life, Traffic } from './traffic.js';
 
 /** Length of a tick, seconds. */
 export const WORLD_TICK_SECONDS = 0.25;
@@ -33,27 +35,6 @@ const FOREVER_TICK = 2 ** 30;
 const STEPS_AHEAD = 2 ** 16;
 /** Places there are at first. */
 const PLACES = 2 ** 15;
-
-/** How one flow lives: traffic renews its timeout for `activeSeconds`, then it runs out. */
-export interface Life {
-  readonly activeSeconds: number;
-  /** Timeout that runs after the last packet. */
-  readonly timeoutSeconds: number;
-  /** What is left of the timeout while it is renewed, as the collector sees it. */
-  readonly renewedSeconds: number;
-}
-
-/** Flows that arrive and live alike. */
-export interface Traffic {
-  readonly protocol: 'tcp' | 'udp';
-  readonly port: number;
-  /** New flows a second at a time after the daemon's start (negative: before). */
-  readonly ratePerSecond: (seconds: number) => number;
-  /** Draws the life of a flow born at that time. */
-  readonly life: (random: Random, seconds: number) => Life;
-  /** Changes the lives of flows that are active at a moment, as when a backend hangs. */
-  readonly hangsAtSeconds?: number;
-}
 
 export interface WorldSettings {
   readonly traffics: readonly Traffic[];
@@ -91,6 +72,7 @@ export class World {
   #expiresTick = new Int32Array(PLACES);
   #renewedSeconds = new Uint16Array(PLACES);
   #timeoutSeconds = new Uint16Array(PLACES);
+  #wasRenewed = new Uint8Array(PLACES);
   #state = new Uint8Array(PLACES).fill(GONE);
   #next = new Int32Array(PLACES);
   /** How many of `#met` and `#expired` or `#sweeping` name it. */
@@ -156,6 +138,17 @@ export class World {
     return this.#number[place] ?? 0;
   }
 
+  /** What a look-up of the entry with this number tells, which was at a place; undefined when it has expired. Collects nothing. */
+  lookUp(place: number, number: number): EntryState | undefined {
+    if (this.#state[place] !== LIVE || this.#number[place] !== number) return undefined;
+    return {
+      remainingSeconds: ((this.#expiresTick[place] ?? 0) - this.#tick) * WORLD_TICK_SECONDS,
+      timeoutSeconds: this.timeoutOf(place),
+      isRenewed: (this.#renewedUntilTick[place] ?? 0) > this.#tick,
+      wasRenewed: this.#wasRenewed[place] === 1,
+    };
+  }
+
   /** All entries that are live, the oldest first, with the seconds left of their timeout now. */
   liveEntries(): { readonly place: number; readonly remainingSeconds: number; readonly isRenewed: boolean }[] {
     const places: number[] = [];
@@ -193,6 +186,7 @@ export class World {
     copy.#expiresTick = this.#expiresTick.slice();
     copy.#renewedSeconds = this.#renewedSeconds.slice();
     copy.#timeoutSeconds = this.#timeoutSeconds.slice();
+    copy.#wasRenewed = this.#wasRenewed.slice();
     copy.#state = this.#state.slice();
     copy.#next = this.#next.slice();
     copy.#lists = this.#lists.slice();
@@ -254,6 +248,7 @@ export class World {
     this.#renewedUntilTick[entry] = Math.min(FOREVER_TICK, Math.floor(bornAt + activeSeconds * TICKS_PER_SECOND));
     this.#renewedSeconds[entry] = Math.min(300, renewedSeconds);
     this.#timeoutSeconds[entry] = timeoutSeconds;
+    this.#wasRenewed[entry] = activeSeconds > 0 ? 1 : 0;
     const expiresTick = Math.floor(bornAt + (activeSeconds + timeoutSeconds) * TICKS_PER_SECOND);
     this.#state[entry] = LIVE;
     this.#expiresTick[entry] = Math.min(FOREVER_TICK, Math.max(expiresTick, this.#tick + 1));
@@ -374,6 +369,7 @@ export class World {
     this.#expiresTick = enlarged(this.#expiresTick, new Int32Array(size));
     this.#renewedSeconds = enlarged(this.#renewedSeconds, new Uint16Array(size));
     this.#timeoutSeconds = enlarged(this.#timeoutSeconds, new Uint16Array(size));
+    this.#wasRenewed = enlarged(this.#wasRenewed, new Uint8Array(size));
     this.#state = enlarged(this.#state, new Uint8Array(size).fill(GONE));
     this.#next = enlarged(this.#next, new Int32Array(size));
     this.#lists = enlarged(this.#lists, new Uint8Array(size));

@@ -12,8 +12,9 @@ import { FirstPassage, type WeightedPath } from './first-passage.js';
 import type { LifetimesView } from './lifetimes.js';
 import { burstLastsRatio } from './persistence.js';
 import { project } from './projection.js';
-import { learnedRatioOf, type World } from './survival.js';
+import { HORIZON_SECONDS, learnedRatioOf, type World } from './survival.js';
 import type { TableSnapshot } from './table.js';
+import type { Unassured } from './unassured.js';
 
 /** What a forecast is made from; everything at the same moment. */
 export interface ForecastInput {
@@ -29,8 +30,8 @@ export interface ForecastInput {
   readonly burstAgeSeconds?: number;
   /** Part of the recent events that was lost, 0..1. */
   readonly lostRatio: number;
-  /** Part of the entries that early drop may evict (not ASSURED), 0..1; absent when no census told. */
-  readonly unassuredRatio?: number;
+  /** What early drop may evict; absent when that is not known. */
+  readonly unassured?: Unassured;
   /** nf_conntrack_buckets, when readable. */
   readonly buckets?: number;
 }
@@ -50,7 +51,7 @@ export interface Forecast {
   readonly secondsToFull?: number;
   readonly secondsToFullLow?: number;
   readonly secondsToFullHigh?: number;
-  /** When packets are dropped: no entry is left to evict either. Needs `unassuredRatio`. */
+  /** When packets are dropped: no entry is left to evict either. Needs `unassured`; absent when every new flow makes up for the entry that is evicted for it. */
   readonly secondsToDrop?: number;
   /** Entries the table settles at (`drains`: in 600 s), the peak of the expired ones included when known. */
   readonly plateauCount?: number;
@@ -183,13 +184,18 @@ function timesToFull(input: ForecastInput, passage: FirstPassage, max: number) {
 
 /** A full table gives an unassured entry for each new one until too few are left to be found in the buckets searched. */
 function secondsToDrop(input: ForecastInput, fullSeconds: number, max: number): number | undefined {
-  const { unassuredRatio, buckets, lifetimes } = input;
-  if (unassuredRatio === undefined) return undefined;
+  const { unassured, buckets, lifetimes, table } = input;
+  if (unassured === undefined) return undefined;
+  const { ratio, arrivingRatio } = unassured;
   const needed = buckets === undefined ? 0.05 : Math.min(1, (EVICTION_MEAN * buckets) / max);
-  const rate = lifetimes.newPerSecond;
-  const evictable = Math.max(0, unassuredRatio - needed) * max;
-  if (evictable === 0) return fullSeconds;
-  return rate > 0 ? fullSeconds + evictable / rate : undefined;
+  // Until it is full the table grows by what arrives.
+  const now = Math.min(table.count ?? max, max);
+  const evictable = ratio * now + arrivingRatio * (max - now) - needed * max;
+  if (evictable <= 0) return fullSeconds;
+  // Each new flow evicts one, and may be evicted in its turn unless it is answered.
+  const perSecond = lifetimes.newPerSecond * (1 - arrivingRatio);
+  const seconds = fullSeconds + evictable / perSecond;
+  return seconds <= HORIZON_SECONDS ? seconds : undefined;
 }
 
 /** Weighted by what arrives. */

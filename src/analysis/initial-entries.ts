@@ -11,6 +11,7 @@ import type { FlowClass } from './flow-classes.js';
 import { InitialClosings, isRenewed } from './initial-closings.js';
 import { HORIZON_SECONDS } from './survival.js';
 
+const IPS_ASSURED = 4;
 /** Remaining timeouts are kept to the second up to here. */
 const REMAINING_SECONDS = 1024;
 
@@ -25,6 +26,8 @@ export interface InitialView {
   readonly closingAt: (aheadSeconds: number) => number;
   /** Those that renewed their timeout, and should be live then, closing or not. */
   readonly renewedAt: (aheadSeconds: number) => number;
+  /** Of the closing ones those that are not ASSURED, which the kernel may evict. */
+  readonly unassuredAt: (aheadSeconds: number) => number;
   /** Entries that expired by now, `sinceSeconds` ago at most, and count until they are collected. */
   readonly expiredSince: (sinceSeconds: number) => number;
 }
@@ -47,9 +50,14 @@ export function initialParts(initial: InitialView, total: number, sinceSeconds: 
   return { closing, renewed: rest - expired, expired };
 }
 
+function isUnassured(columns: EventColumns, row: number): boolean {
+  return ((columns.status[row] ?? 0) & IPS_ASSURED) === 0;
+}
+
 /** The initial dump. */
 export class InitialEntries {
   readonly #leaving = new Float64Array(REMAINING_SECONDS);
+  readonly #unassuredLeaving = new Float64Array(REMAINING_SECONDS);
   #later = 0;
   #total = 0;
   readonly #closings: InitialClosings;
@@ -72,7 +80,10 @@ export class InitialEntries {
     const hasTimeout = ((columns.present[row] ?? 0) & PRESENT.timeout) !== 0;
     const leaves = second + (columns.timeoutSeconds[row] ?? 0);
     if (!hasTimeout || leaves >= REMAINING_SECONDS) this.#later += 1;
-    else this.#leaving[leaves] = (this.#leaving[leaves] ?? 0) + 1;
+    else {
+      this.#leaving[leaves] = (this.#leaving[leaves] ?? 0) + 1;
+      if (isUnassured(columns, row)) this.#unassuredLeaving[leaves] = (this.#unassuredLeaving[leaves] ?? 0) + 1;
+    }
   }
 
   /** How flows of a class end, as far as the dump tells. */
@@ -93,6 +104,12 @@ export class InitialEntries {
       closingAt: (aheadSeconds) => all - goneBy(atSeconds + aheadSeconds),
       renewedAt: (aheadSeconds) =>
         this.#later + (renewed[Math.min(Math.max(0, Math.floor(atSeconds + aheadSeconds)), RENEWED_SECONDS - 1)] ?? 0),
+      unassuredAt: (aheadSeconds) => {
+        const from = Math.max(0, Math.floor(atSeconds + aheadSeconds));
+        return from < REMAINING_SECONDS
+          ? this.#unassuredLeaving.subarray(from).reduce((sum, some) => sum + some, 0)
+          : 0;
+      },
       expiredSince: (sinceSeconds) => goneBy(atSeconds) - goneBy(atSeconds - sinceSeconds),
     };
   }

@@ -7,7 +7,7 @@
  * collects them in `collector.ts`, how many more will come in `arrivals.ts`. A flow that was lost is stood for by those of its
  * second that were seen; so is an end that was lost. Entries older than the daemon are known from the initial dump alone.
  */
-import { type EventColumns, PRESENT } from '../model/batch.js';
+import { type EventBatch, type EventColumns, PRESENT } from '../model/batch.js';
 import type { ProtocolTimeouts } from '../model/record.js';
 import { Arrivals } from './arrivals.js';
 import { Cohorts } from './cohorts.js';
@@ -17,6 +17,7 @@ import { CLASS_COUNT, type FlowClass, FlowClasses } from './flow-classes.js';
 import { AGE_BINS, AGES_SECONDS, Hazards, type LearnedHazards } from './hazards.js';
 import { InitialEntries, type InitialView, initialParts } from './initial-entries.js';
 import { PooledHazards } from './pooled-hazards.js';
+import { type SightedLives, Sightings } from './sightings.js';
 import type { AssumedTimeout } from './survival.js';
 import { TrackedFlows } from './tracked-flows.js';
 import type { Trend } from './trend.js';
@@ -48,6 +49,8 @@ export interface ClassLifetimes extends FlowClass, LearnedHazards {
   readonly endsRatio: number;
   /** How its flows are likely to end, when something tells that before they do. */
   readonly endings?: Endings;
+  /** What look-ups of young flows say; absent when none was found. */
+  readonly sighted?: SightedLives;
   /** Where its arrivals are going. */
   readonly trend: Trend;
 }
@@ -98,6 +101,7 @@ export class Lifetimes {
   readonly #collector: Collector;
   readonly #initial: InitialEntries;
   readonly #pools: PooledHazards;
+  readonly #sightings: Sightings;
   readonly #hazards: readonly Hazards[] = Array.from({ length: CLASS_COUNT }, () => new Hazards());
   readonly #cohorts = new Cohorts();
   /** Of the last view, by class. */
@@ -128,6 +132,7 @@ export class Lifetimes {
     this.#collector = new Collector(buckets);
     this.#pools = new PooledHazards(timeouts);
     this.#initial = new InitialEntries(timeouts);
+    this.#sightings = new Sightings(timeouts);
   }
 
   /** Counts the NEW event in `row`; follows it when it is in the sample. Allocates nothing, unless the sample is thinned. */
@@ -170,6 +175,14 @@ export class Lifetimes {
   observeEntry(atSeconds: number, columns: EventColumns, row: number): void {
     this.#catchUp(atSeconds);
     this.#initial.observe(this.#second, columns, row);
+  }
+
+  /** Takes young flows that were looked up. */
+  observeLookups(atSeconds: number, { columns, newCount, destroyCount }: EventBatch, ageSeconds: number): void {
+    for (let row = 0; row < newCount + destroyCount; row++) {
+      const flowClass = this.#classes.classOf(columns, row);
+      this.#sightings.observe(atSeconds, flowClass, ageSeconds, columns, row, row < newCount);
+    }
   }
 
   /** Ends a tick. */
@@ -268,11 +281,13 @@ export class Lifetimes {
     }
     const learned = hazards.describe();
     const endsRatio = this.#pools.endsRatio(described.protocol, hazards, learned.frontierSeconds);
+    const sighted = this.#sightings.view(index, described.protocol);
     const endings = this.#initial.endingsOf(described);
     return {
       ...{ ...described, ...learned, index, liveByAge, expired, trend, endsRatio },
       ...(endings && { endings }),
       hazardRatio: hazards.hazardRatio,
+      ...(sighted !== undefined && { sighted }),
     };
   }
 
@@ -363,5 +378,6 @@ export class Lifetimes {
     this.#arrivals.reassign(changed, rest);
     this.#cohorts.reassign(changed, rest);
     this.#hazards[changed]?.clear();
+    this.#sightings.clear(changed);
   }
 }

@@ -9,6 +9,7 @@
 import type { ProtocolTimeouts } from '../model/record.js';
 import { type Endings, endingSurvivors, endingsWeight } from './endings.js';
 import { AGES_SECONDS, type LearnedHazards } from './hazards.js';
+import type { SightedLives } from './sightings.js';
 
 /** A timeout that is taken to be another one: what if TIME_WAIT were 30 s. */
 export interface AssumedTimeout {
@@ -34,6 +35,12 @@ const OUTLIVED_SECONDS = 10;
 /** Hazard in the seconds from a timeout on: nearly all go at once. */
 const TIMEOUT_HAZARD = 0.9;
 
+/** What is known of the lives of a class: what was observed, and what look-ups say of ages that were not. */
+export type LearnedLives = LearnedHazards & { readonly endings?: Endings; readonly sighted?: SightedLives };
+
+/** How fast open flows close in each world. */
+const CLOSING: Readonly<Record<World, -1 | 0 | 1>> = { expected: 0, stays: -1, short: 1 };
+
 /** Timeouts in which a flow of a protocol may end, rising; the kernel's defaults where they could not be read. */
 function timeoutsOf(protocol: number, { tcp, udp, icmp }: ProtocolTimeouts): readonly number[] {
   switch (protocol) {
@@ -52,12 +59,7 @@ function timeoutsOf(protocol: number, { tcp, udp, icmp }: ProtocolTimeouts): rea
  */
 export function writeSurvival(
   curve: Float64Array,
-  learned: LearnedHazards & {
-    readonly protocol: number;
-    readonly hazardRatio: number;
-    readonly endsRatio?: number;
-    readonly endings?: Endings;
-  },
+  learned: LearnedLives & { readonly protocol: number; readonly hazardRatio: number; readonly endsRatio?: number },
   world: World,
   timeouts: ProtocolTimeouts,
 ): void {
@@ -81,13 +83,29 @@ export function writeSurvival(
     }
     survivors *= 1 - hazard;
   }
-  if (learned.endings !== undefined) mixEndings(curve, learned.endings, learned.confirmedSeconds);
+  const { endings, sighted, confirmedSeconds } = learned;
+  // What the class's own flows are seen to be is nearer than what others were before.
+  if (endings !== undefined) mixEndings(curve, endings, confirmedSeconds, 1 - (sighted?.weight ?? 0));
+  if (sighted !== undefined) mixSighted(curve, sighted, confirmedSeconds, CLOSING[world]);
+}
+
+/** The same with what look-ups say: the world's curve or theirs, as far as they are to be believed. */
+function mixSighted(curve: Float64Array, sighted: SightedLives, confirmedSeconds: number, closing: -1 | 0 | 1): void {
+  const from = Math.max(confirmedSeconds, sighted.fromSeconds);
+  if (from >= AGES_SECONDS) return;
+  const hazardAt = sighted.hazards(closing);
+  const { weight } = sighted;
+  let survivors = curve[from] ?? 0;
+  for (let age = from; age < curve.length - 1; age++) {
+    survivors *= 1 - (hazardAt(age) ?? TIMEOUT_HAZARD);
+    curve[age + 1] = (1 - weight) * (curve[age + 1] ?? 0) + weight * survivors;
+  }
 }
 
 /** Beyond what is confirmed a curve is the world's or the evidence's, as likely as each is. */
-function mixEndings(curve: Float64Array, endings: Endings, confirmedSeconds: number): void {
+function mixEndings(curve: Float64Array, endings: Endings, confirmedSeconds: number, credit: number): void {
   const confirmed = curve[confirmedSeconds] ?? 0;
-  const weight = endingsWeight(endings, confirmedSeconds, confirmed);
+  const weight = credit * endingsWeight(endings, confirmedSeconds, confirmed);
   if (weight === 0) return;
   const scale = (weight * confirmed) / endingSurvivors(endings, confirmedSeconds);
   for (let age = confirmedSeconds + 1; age < curve.length; age++) {
@@ -121,18 +139,14 @@ export function shiftSurvival(curve: Float64Array, { fromSeconds, toSeconds }: A
  * How much of a class's behaviour has been seen, 0..1: the part seen to expire, or that survived three minutes, and of the rest
  * what evidence tells.
  */
-export function learnedRatioOf({
-  hazards,
-  frontierSeconds,
-  confirmedSeconds,
-  endings,
-}: LearnedHazards & { readonly endings?: Endings }): number {
+export function learnedRatioOf({ hazards, frontierSeconds, confirmedSeconds, endings, sighted }: LearnedLives): number {
   const survivorsAt = (age: number) => {
     let survivors = 1;
     for (let bin = 0; bin < Math.min(age, AGES_SECONDS); bin++) survivors *= 1 - (hazards[bin] ?? 0);
     return survivors;
   };
   const seen = Math.max(1 - survivorsAt(frontierSeconds), Math.min(1, frontierSeconds / 185));
-  if (endings === undefined) return seen;
-  return seen + (1 - seen) * endingsWeight(endings, confirmedSeconds, survivorsAt(confirmedSeconds));
+  const told = endings === undefined ? 0 : endingsWeight(endings, confirmedSeconds, survivorsAt(confirmedSeconds));
+  const sight = sighted === undefined ? 0 : sighted.weight * sighted.knownRatio;
+  return seen + (1 - seen) * (1 - (1 - told) * (1 - sight));
 }

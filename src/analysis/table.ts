@@ -26,7 +26,7 @@ export interface TableSnapshot {
   readonly expired?: number;
   /** Most entries of the initial count that may still be there and never send a DESTROY. Never grows. */
   readonly blind: number;
-  /** Share the kernel may evict, 0..1: of a recent census. Absent without one. */
+  /** Share the kernel may evict, 0..1: of a recent census, or from look-ups. Absent while too little is known. */
   readonly unassuredRatio?: number;
 }
 

@@ -50,7 +50,7 @@ export class Lookups {
 }
 
 /** Writes the tuples, zone and id of a flow; its state is unknown. */
-function writeFlow({ columns }: EventBatch, row: number, { original, reply, ...flow }: SampledFlow): void {
+export function writeFlow({ columns }: EventBatch, row: number, { original, reply, ...flow }: SampledFlow): void {
   columns.family[row] = flow.family;
   columns.protocol[row] = flow.protocol;
   columns.zone[row] = flow.zone;

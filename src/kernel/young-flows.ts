@@ -29,9 +29,11 @@ export class YoungFlows {
   /** By age, in the order of their NEW: those that have not reached it. */
   readonly #waiting: SampledFlow[][] = LOOKUP_AGES_SECONDS.map(() => []);
 
-  /** Looks at the NEW rows of a batch read at `monotonicSeconds`. */
-  observe(batch: EventBatch, monotonicSeconds: number): void {
-    this.#waiting[0]?.push(...this.#sample.observe(batch, monotonicSeconds));
+  /** Looks at the NEW rows of a batch read at `monotonicSeconds`, and returns those that were picked. */
+  observe(batch: EventBatch, monotonicSeconds: number): readonly SampledFlow[] {
+    const picked = this.#sample.observe(batch, monotonicSeconds);
+    this.#waiting[0]?.push(...picked);
+    return picked;
   }
 
   /** Takes those that have reached an age, `LOOKUPS_PER_SECOND` of each at most. Call it once a second. */

@@ -15,10 +15,10 @@ import { agedForecast, type Forecast, forecast } from '../analysis/forecast.js';
 import { Lifetimes } from '../analysis/lifetimes.js';
 import { Owners } from '../analysis/owners.js';
 import { RateMeter, type RateSnapshot } from '../analysis/rates.js';
-import type { AssumedTimeout } from '../analysis/survival.js';
 import { type Findings, Suspects } from '../analysis/suspects.js';
 import { TableModel, type TableSnapshot } from '../analysis/table.js';
 import { type Talker, Talkers } from '../analysis/talkers.js';
+import { type Unassured, unassuredOf } from '../analysis/unassured.js';
 import { wrappedIncrease } from '../analysis/wrap.js';
 import type { EventBatch } from '../model/batch.js';
 import type { CtwatchError } from '../model/errors.js';
@@ -35,12 +35,12 @@ import type {
   Instant,
   KernelCounters,
   LossTotals,
-  ProtocolTimeouts,
   SourceRecord,
   TableStats,
   TickRecord,
 } from '../model/record.js';
 import type { Settings } from '../model/settings.js';
+import { assumedTimeouts } from './assumed-timeouts.js';
 import { type DumpObservation, DumpWatch } from './dump-watch.js';
 
 /** Events since the source opened. All only grow. */
@@ -118,23 +118,6 @@ function isFull({ count, max }: TableSnapshot): boolean {
   return count !== undefined && max !== undefined && count >= max;
 }
 
-/** Each timeout of the settings beside the one that the kernel has, or its default. */
-function assumedTimeouts(
-  { tcp, udp, icmp }: ProtocolTimeouts,
-  assumed: Settings['assume_timeout'] = {},
-): AssumedTimeout[] {
-  const all = [
-    [6, tcp?.time_wait ?? 120, assumed.tcp_time_wait],
-    [6, tcp?.close ?? 10, assumed.tcp_close],
-    [17, udp?.stream ?? 120, assumed.udp_stream],
-    [17, udp?.unreplied ?? 30, assumed.udp],
-    [1, icmp ?? 30, assumed.icmp],
-  ] as const;
-  return all.flatMap(([protocol, fromSeconds, toSeconds]) =>
-    toSeconds === undefined ? [] : [{ protocol, fromSeconds, toSeconds }],
-  );
-}
-
 const NO_LOSS: LossTotals = { lostNew: 0, lostDestroy: 0, malformed: 0, unknownLosses: 0 };
 
 /** The state machines of one source from its opening to its end. */
@@ -167,6 +150,7 @@ class Watch {
   #forecastEvents = 0;
   #predictedAt = 0;
   #forecast: Forecast = { verdict: 'unknown', reason: 'learning' };
+  #unassured: Unassured | undefined;
 
   constructor(host: HostFacts, at: Instant, settings: Settings) {
     this.#settings = settings;
@@ -206,6 +190,7 @@ class Watch {
       case 'census':
         return this.#dumps.observe(record);
       case 'lookups':
+        this.#lifetimes.observeLookups(record.at.monotonicSeconds, record.batch, record.ageSeconds);
         return undefined;
       case 'tick':
         return this.#observeTick(record);
@@ -325,15 +310,19 @@ class Watch {
     const burst = this.#burst.snapshot();
     const stale = atSeconds - this.#tableReadAt > TABLE_STALE_SECONDS;
     const snapshot = this.#table.snapshot();
-    const unassuredRatio = this.#dumps.unassuredRatio(atSeconds);
-    const split = { ...this.#split(snapshot), ...(unassuredRatio !== undefined && { unassuredRatio }) };
+    const counted = this.#dumps.unassuredRatio(atSeconds);
+    const split = { ...this.#split(snapshot), ...(counted !== undefined && { unassuredRatio: counted }) };
     const table: TableSnapshot = stale ? { blind: snapshot.blind } : split;
     if (stale) this.#forecast = { verdict: 'unknown', reason: 'no_table' };
     else if (burstFound || isFull(table) || (tableRead && this.#forecastDue(atSeconds))) {
       this.#forecast = this.#predict(atSeconds, table, burst);
       this.#predictedAt = atSeconds;
     }
-    return { table, rates, burst, forecast: agedForecast(this.#forecast, atSeconds - this.#predictedAt) };
+    const unassuredRatio = counted ?? this.#unassured?.ratio;
+    return {
+      ...{ rates, burst, forecast: agedForecast(this.#forecast, atSeconds - this.#predictedAt) },
+      table: stale || unassuredRatio === undefined ? table : { ...table, unassuredRatio },
+    };
   }
 
   /** The count as live and expired entries. */
@@ -356,14 +345,15 @@ class Watch {
   #predict(atSeconds: number, table: TableSnapshot, burst: BurstSnapshot): Forecast {
     const { events, buckets } = this.#host.sysctls;
     if (events === 0) return { verdict: 'unknown', reason: 'no_events' };
+    const lifetimes = this.#lifetimes.view(burst.active?.onsetSeconds);
+    this.#unassured = unassuredOf(lifetimes, table);
     return forecast({
-      table,
-      lifetimes: this.#lifetimes.view(burst.active?.onsetSeconds),
+      ...{ table, lifetimes },
+      ...(this.#unassured !== undefined && { unassured: this.#unassured }),
       uptimeSeconds: atSeconds - this.#openedAt,
       burst,
       ...(burst.active !== undefined && { burstAgeSeconds: atSeconds - burst.active.onsetSeconds }),
       lostRatio: this.#lostRatio(),
-      ...(table.unassuredRatio !== undefined && { unassuredRatio: table.unassuredRatio }),
       ...(buckets !== undefined && { buckets }),
     });
   }

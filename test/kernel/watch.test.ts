@@ -44,6 +44,37 @@ function ofType<T extends EventType>(events: readonly CtEvent[], type: T): Event
   return events.filter((event): event is EventOf<T> => event.type === type);
 }
 
+describe('what the kernel may evict', () => {
+  /** The forecasts that say when it fills, with what is known of the table. */
+  const filling = (events: readonly CtEvent[]) =>
+    ofType(events, 'sample').flatMap(({ table, forecast }) =>
+      forecast.verdict === 'fills' && table.unassured_ratio !== undefined ? [{ table, forecast }] : [],
+    );
+
+  it('keeps a flood that is never answered from dropping anything when it is full', async () => {
+    const namespace = await createNamespace();
+    const flood = () => udpFlows(namespace, { count: 22_500, rate: 2500 });
+    const told = filling(await eventsWhile(namespace, flood, { assume_max: 60_000 }));
+    expect(told.length).toBeGreaterThan(2);
+    for (const { table, forecast } of told) {
+      expect(table.unassured_ratio).toBeGreaterThan(0.95);
+      expect(forecast.seconds_to_full).toBeLessThan(40);
+      expect(forecast.seconds_to_drop ?? Number.POSITIVE_INFINITY).toBeGreaterThan(forecast.seconds_to_full ?? 0);
+    }
+  });
+
+  it('is nothing of connections that are open: full is dropping', async () => {
+    const namespace = await createNamespace();
+    const connect = () => tcpConnections(namespace, { count: 2400, port: 7100, rate: 200, close: 'open' });
+    const told = filling(await eventsWhile(namespace, connect, { assume_max: 20_000 }));
+    expect(told.length).toBeGreaterThan(2);
+    for (const { table, forecast } of told) {
+      expect(table.unassured_ratio).toBeLessThan(0.05);
+      expect(forecast.seconds_to_drop).toBe(forecast.seconds_to_full);
+    }
+  });
+});
+
 describe('a full table', () => {
   it('is told as dropping, with the kernel counters, and resolved afterwards', async () => {
     const namespace = await createNamespace();

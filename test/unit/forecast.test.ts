@@ -232,10 +232,50 @@ describe('forecast', () => {
     expect(forecast({ ...EMPTY, table, lostRatio: 1, uptimeSeconds: 0 }).secondsToFullHigh).toBe(0);
   });
 
-  it('tells full from dropping when a census told how much may be evicted', () => {
-    const table = { count: 100, max: 100, blind: 0 };
+  it('tells full from dropping when it is known how much may be evicted', () => {
+    const lifetimes = { ...EMPTY.lifetimes, newPerSecond: 10 };
+    const table = { count: 1000, max: 1000, blind: 0 };
+    const secondsToDrop = (ratio: number, arrivingRatio: number, buckets?: number) =>
+      forecast({
+        ...EMPTY,
+        ...{ lifetimes, table, unassured: { ratio, arrivingRatio } },
+        ...(buckets !== undefined && { buckets }),
+      }).secondsToDrop;
     expect(forecast({ ...EMPTY, table }).secondsToDrop).toBeUndefined();
-    expect(forecast({ ...EMPTY, table, unassuredRatio: 0 }).secondsToDrop).toBe(0);
+    // Assured entries: dropped as soon as it is full.
+    expect(secondsToDrop(0, 0)).toBe(0);
+    // 450 entries beyond the 5 % that are found too rarely, 10 of them a second.
+    expect(secondsToDrop(0.5, 0)).toBeCloseTo(45, 6);
+    // Half of the new ones take their place.
+    expect(secondsToDrop(0.5, 0.5)).toBeCloseTo(90, 6);
+    // A flood that is never answered evicts itself.
+    expect(secondsToDrop(0.5, 1)).toBeUndefined();
+    // In a table of very many buckets early drop finds nothing to evict.
+    expect(secondsToDrop(0.5, 0, 1_000_000)).toBe(0);
+  });
+
+  it('counts what will have come until it is full among what may be evicted', () => {
+    const [count, max] = [6000, 7500];
+    const lifetimes = new Lifetimes({ buckets: 16 });
+    for (let tick = 1; tick <= 240; tick++) {
+      for (let i = 0; i < 25; i++) {
+        put(tick * 25 + i, 6);
+        lifetimes.observeNew(tick * TICK, columns, 0);
+      }
+      lifetimes.advance({ atSeconds: tick * TICK, seconds: TICK, newEvents: 25 });
+    }
+    const input: ForecastInput = {
+      ...{ table: { count, max, blind: 0 }, lifetimes: lifetimes.view(), uptimeSeconds: 60 },
+      ...{ burst: { ...PAST, active: { onsetSeconds: 0, ratePerSecond: 100, ratio: 4 } }, burstAgeSeconds: 60 },
+      ...{ lostRatio: 0, buckets: 16 },
+    };
+    const assured = forecast({ ...input, unassured: { ratio: 0, arrivingRatio: 0 } });
+    expect(assured.verdict).toBe('fills');
+    expect(assured.secondsToDrop).toBe(assured.secondsToFull);
+    const half = forecast({ ...input, unassured: { ratio: 0, arrivingRatio: 0.2 } });
+    const grown = 0.2 * (max - count) - Math.LN2;
+    expect(half.secondsToDrop).toBeCloseTo((half.secondsToFull ?? 0) + grown / (100 * 0.8), -1);
+    expect(forecast({ ...input, unassured: { ratio: 0.9, arrivingRatio: 1 } }).secondsToDrop).toBeUndefined();
   });
 
   it('says why it says nothing', () => {

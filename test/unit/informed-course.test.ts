@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { continued, informedCourse } from '../../evaluation/informed-course.js';
 import type { SimulatedSettings } from '../../evaluation/simulated-source.js';
-import type { Traffic } from '../../evaluation/world.js';
+import type { Traffic } from '../../evaluation/traffic.js';
 
 const traffic = (ratePerSecond: (seconds: number) => number): Traffic => ({
   ...{ protocol: 'tcp', port: 80, ratePerSecond },

@@ -5,6 +5,7 @@ const VIEW: InitialView = {
   isDumped: true,
   closingAt: () => 600,
   renewedAt: () => 300,
+  unassuredAt: () => 0,
   expiredSince: (seconds) => 10 * seconds,
 };
 

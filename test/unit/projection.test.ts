@@ -33,7 +33,7 @@ function view(lifeSeconds: number, sinceSweepSeconds: number, change: Partial<Li
   };
   return {
     ...{ classes: [learned], pooled: new Map(), newPerSecond: 100, dispersion: 1, observedSeconds: 1000, timeouts: {} },
-    initial: { isDumped: true, closingAt: () => 0, renewedAt: () => 0, expiredSince: () => 0 },
+    initial: { isDumped: true, closingAt: () => 0, renewedAt: () => 0, unassuredAt: () => 0, expiredSince: () => 0 },
     collector: collectorOf(sinceSweepSeconds, 0),
     assumed: [],
     ...change,
