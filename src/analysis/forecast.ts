@@ -2,15 +2,15 @@
  * Whether the table fills, and when: first passage of the projected count through max.
  *
  * The projection is made in three worlds that differ in what is not learned yet. "At the present course" is answered by their
- * weighted mean: the median time and its 5-95 % interval. Whether that course lasts is another question: a burst may end. How
- * long bursts last is read from those that were seen, and from a guess while few were; the probability that the table really is
+ * weighted mean: the median time and its 5-95 % interval. Whether that course lasts is another question: a burst may end, a rise may
+ * stop. How long bursts last is read from those that were seen, and from a guess while few were; the probability that the table really is
  * full within ten minutes has it in it, so it is the one to raise an alarm on. A verdict is withheld with a reason while the
  * inputs cannot carry one.
  */
 import type { BurstSnapshot } from './burst.js';
 import { FirstPassage, type WeightedPath } from './first-passage.js';
 import type { LifetimesView } from './lifetimes.js';
-import { burstLastsRatio } from './persistence.js';
+import { burstLastsRatio, riseLastsRatio } from './persistence.js';
 import { project } from './projection.js';
 import { HORIZON_SECONDS, learnedRatioOf, type World } from './survival.js';
 import type { TableSnapshot } from './table.js';
@@ -69,6 +69,8 @@ const WORLDS: readonly (readonly [world: World, weight: number, weightOfLonger: 
   ['stays', 0.3, 0.6],
   ['short', 0.2, 0.2],
 ];
+/** Below this probability of a full table nobody asks whether a rise goes on. */
+const LIKELY_MIN = 0.05;
 /** Below this part learned a forecast rests on the guess. */
 const GUESS_RATIO = 0.97;
 /** From here on the worlds do not differ enough to be worth their cost. */
@@ -97,14 +99,19 @@ export function forecast(input: ForecastInput): Forecast {
   const learnedRatio = learnedRatioIn(lifetimes);
   const longerRatio = longerRatioIn(lifetimes);
   const worlds = learnedRatio > LEARNED_RATIO ? KNOWN_WORLD : WORLDS;
-  const paths = worlds.map(([world, weight, weightOfLonger]) => ({
-    ...project({ count, blind, lifetimes, uptimeSeconds }, world),
-    weight: weight + (weightOfLonger - weight) * longerRatio,
-  }));
+  const pathsOf = (view: LifetimesView): WeightedPath[] =>
+    worlds.map(([world, weight, weightOfLonger]) => ({
+      ...project({ count, blind, lifetimes: view, uptimeSeconds }, world),
+      weight: weight + (weightOfLonger - weight) * longerRatio,
+    }));
+  const paths = pathsOf(lifetimes);
   const passage = new FirstPassage(paths, max);
-  const known = { probabilityFull10m: lasting(passage, input.burst, input.burstAgeSeconds), learnedRatio };
+  const rise = riseIn(lifetimes);
+  const isPlayed = rise !== undefined && reachedBy(passage) >= LIKELY_MIN;
+  const evenly = isPlayed ? { ...rise, reached: reachedBy(new FirstPassage(pathsOf(rise.evenly), max)) } : undefined;
+  const known = { probabilityFull10m: probabilityFull(passage, input, evenly), learnedRatio };
   const mean = paths[0]?.mean ?? new Float64Array();
-  if ((passage.reached.at(-1) ?? 0) >= 0.5) {
+  if (reachedBy(passage) >= 0.5) {
     // A young daemon sees ordinary traffic as all new: what rests on a guess alone is told when there is a burst.
     if (input.burst.active === undefined && learnedRatio < GUESS_RATIO && !isSure(paths, max)) {
       return { verdict: 'unknown', reason: 'learning', ...known };
@@ -135,16 +142,51 @@ export function agedForecast(forecast: Forecast, seconds: number): Forecast {
 
 /** Every course fills the table, the guess does not matter. */
 function isSure(paths: readonly WeightedPath[], max: number): boolean {
-  return paths.every((path) => (new FirstPassage([{ ...path, weight: 1 }], max).reached.at(-1) ?? 0) >= 0.5);
+  return paths.every((path) => reachedBy(new FirstPassage([{ ...path, weight: 1 }], max)) >= 0.5);
 }
 
-/** Probability of a full table within the horizon when a burst that is on may end before. */
-function lasting({ horizons, reached }: FirstPassage, burst: BurstSnapshot, ageSeconds: number | undefined): number {
-  if (burst.active === undefined || ageSeconds === undefined) return reached.at(-1) ?? 0;
+/** Probability that max is reached within the horizon on the present course. */
+function reachedBy({ reached }: FirstPassage): number {
+  return reached.at(-1) ?? 0;
+}
+
+/** Arrivals that rise along a line may stop to rise; exponential growth feeds on itself and is followed. */
+interface Rise {
+  /** How long it has been seen, seconds. */
+  readonly ageSeconds: number;
+  /** The same at the present rates. */
+  readonly evenly: LifetimesView;
+}
+
+function riseIn(lifetimes: LifetimesView): Rise | undefined {
+  const rising = lifetimes.classes.filter(({ trend }) => trend.slope > 0);
+  const slope = rising.reduce((sum, { trend }) => sum + trend.slope, 0);
+  if (slope === 0) return undefined;
+  const ageSeconds = rising.reduce((sum, { trend }) => sum + trend.slope * trend.windowSeconds, 0) / slope;
+  const classes = lifetimes.classes.map((learned) =>
+    learned.trend.slope > 0 ? { ...learned, trend: { ...learned.trend, slope: 0 } } : learned,
+  );
+  return { ageSeconds, evenly: { ...lifetimes, classes } };
+}
+
+/**
+ * Probability of a full table within the horizon when a burst that is on may end before, and a rise may stop: then the table fills
+ * as far as it does at the present rates.
+ */
+function probabilityFull(
+  { horizons, reached }: FirstPassage,
+  { burst, burstAgeSeconds }: ForecastInput,
+  evenly: (Rise & { readonly reached: number }) | undefined,
+): number {
   let sum = 0;
-  for (let i = 1; i < horizons.length; i++) {
+  for (let i = 0; i < horizons.length; i++) {
     const passing = (reached[i] ?? 0) - (reached[i - 1] ?? 0);
-    if (passing > 0) sum += passing * burstLastsRatio(burst, ageSeconds, horizons[i] ?? 0);
+    if (passing <= 0) continue;
+    const horizon = horizons[i] ?? 0;
+    const rises = evenly === undefined ? 1 : riseLastsRatio(evenly.ageSeconds, horizon);
+    const isBurst = burst.active !== undefined && burstAgeSeconds !== undefined;
+    const lasts = isBurst ? burstLastsRatio(burst, burstAgeSeconds, horizon) : 1;
+    sum += passing * lasts * (rises + (1 - rises) * (evenly?.reached ?? 1));
   }
   return Math.min(1, sum);
 }

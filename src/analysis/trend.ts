@@ -53,6 +53,8 @@ const GROWTH_SECONDS_MIN = 20;
 const EXPONENTIAL_SECONDS_MIN = 45;
 /** Growth and a step are told apart by this much of chi-square. */
 const STEP_DIFFERENCE = 2;
+/** What the best of all splits gains by chance: the 5 % points of sup-Wald (Andrews 1993, trimmed by 15 %) and of one chi-square. */
+const STEP_CHANCE = 8.85 - 3.84;
 /** What doubles within three seconds is a step. */
 const GROWTH_MAX = 0.25;
 /** Arrivals in a bin below which its variance is not taken as smaller. */
@@ -98,9 +100,10 @@ export function fitTrend(windows: Iterable<BinnedCounts>, dispersion: number): T
 function fitWindow(window: BinnedCounts, dispersion: number): Fit {
   const fit = fitCourse(window, dispersion);
   if (!fit.isGood || fit.trend.slope === 0) return fit;
-  // What one step explains better is a step, and this window reaches back beyond it; what both explain tells nothing.
+  // What one step explains better, by more than the choice among all splits does, is a step, and this window reaches back beyond it;
+  // what both explain tells nothing.
   const advantage = misfitOfStep(window, dispersion) - fit.misfit;
-  fit.isGood = advantage > -STEP_DIFFERENCE;
+  fit.isGood = advantage > -STEP_DIFFERENCE - STEP_CHANCE;
   fit.isSure = advantage > STEP_DIFFERENCE;
   return fit;
 }

@@ -68,7 +68,7 @@ const timeToFullThresholds = v.strictObject({
   critical_seconds: v.optional(v.pipe(durationSeconds, describe('Time to full from which it is critical')), 120),
   warning_probability: v.optional(
     v.pipe(ratio, describe('Probability of a full table within 10 min from which it is a warning')),
-    0.4,
+    0.5,
   ),
   critical_probability: v.optional(
     v.pipe(ratio, describe('The same for critical: a burst may still end by itself')),

@@ -186,6 +186,23 @@ describe('forecast', () => {
     expect(answers.at(-1)?.answer.plateauCount).toBeCloseTo(60 * 90, -3);
   });
 
+  it('doubts that a rise goes on for longer than it has been seen', () => {
+    const { answers, fullAt } = run({
+      newPerSecond: (at) => 50 + Math.max(0, at - 100) / 4,
+      lifeSeconds: always(60),
+      max: 12_000,
+      untilSeconds: 1000,
+    });
+    const told = answers.filter(({ at, answer }) => at > 300 && answer.verdict === 'fills');
+    expect(fullAt).toBe(730);
+    const early = told.filter(({ answer }) => (answer.secondsToFull ?? 0) > 400);
+    const late = told.filter(({ answer }) => (answer.secondsToFull ?? 0) < 100);
+    expect(early.length).toBeGreaterThan(0);
+    for (const { answer } of early) expect(answer.probabilityFull10m).toBeLessThan(0.4);
+    expect(late.length).toBeGreaterThan(50);
+    for (const { answer } of late) expect(answer.probabilityFull10m).toBeGreaterThan(0.8);
+  });
+
   it('sees a step fill without a burst when the lifetimes are known', () => {
     const { answers, fullAt } = run({
       newPerSecond: (at) => (at <= 250 ? 50 : 110),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { burstLastsRatio } from '../../src/analysis/persistence.js';
+import { burstLastsRatio, riseLastsRatio } from '../../src/analysis/persistence.js';
 
 const NONE = { pastDurationsSeconds: [] };
 
@@ -34,5 +34,17 @@ describe('burstLastsRatio', () => {
     const long = { pastDurationsSeconds: [900, 900, 900, 900] };
     expect(burstLastsRatio({ ...long, active }, 2, 60)).toBeLessThan(0.2);
     expect(burstLastsRatio(long, 2, 60)).toBeGreaterThan(0.9);
+  });
+});
+
+describe('riseLastsRatio', () => {
+  it('gives a rise even odds to last as long again as it has', () => {
+    expect(riseLastsRatio(300, 300)).toBe(0.5);
+    expect(riseLastsRatio(900, 100)).toBe(0.9);
+  });
+
+  it('is certain of no time at all', () => {
+    expect(riseLastsRatio(0, 0)).toBe(1);
+    expect(riseLastsRatio(0, 1)).toBe(0);
   });
 });
