@@ -41,7 +41,8 @@ const QUICK_SEEDS = 3;
 /** Of each steady traffic: what a false alarm in ten months needs to show. */
 const BURST_MONTHS = 24;
 const QUICK_BURST_MONTHS = 1;
-/** The burst detectors among the names of `--only`. */
+/** The two halves of the evaluation among the names of `--only`: all scenarios, and the burst detectors. */
+const FORECAST = 'forecast';
 const BURSTS = 'bursts';
 
 const options = parseOptions();
@@ -85,7 +86,7 @@ async function runSimulated(): Promise<void> {
   const seeds = wholeNumber('seeds', options.seeds ?? String(options.quick ? QUICK_SEEDS : 20), 1000);
   const threads = wholeNumber('jobs', options.jobs ?? String(availableParallelism()), 256);
   const chosen = chooseScenarios();
-  if (options.write && (options.only !== undefined || options.quick)) refuse(2, '--write needs a full run');
+  if (options.write && !isWhole()) refuse(2, `--write needs a full run, or --only ${FORECAST} or ${BURSTS}`);
   const answers = await answerAll(jobsOf(chosen, seeds), threads, tellProgress);
   const run = `seeds 1 to ${seeds}, commit ${readCommit()}.`;
   const order = new Map(chosen.map(({ name }, i) => [name, i]));
@@ -111,7 +112,7 @@ async function runSimulated(): Promise<void> {
   console.log(Object.values(texts).join('\n\n'));
   writePictures(PREVIEWS, pictures);
   if (!options.write) return;
-  writePart('scenarios', formatScenarios(scenarios));
+  if (runs.length > 0) writePart('scenarios', formatScenarios(scenarios));
   for (const [part, text] of Object.entries(texts)) writePart(part as Part, text);
   writePictures(PICTURES, pictures);
 }
@@ -160,15 +161,22 @@ function wantsBursts(): boolean {
   return options.only === undefined || options.only.split(',').includes(BURSTS);
 }
 
+/** What is written to the page is a half of the evaluation, or both. */
+function isWhole(): boolean {
+  return !options.quick && (options.only?.split(',').every((name) => name === FORECAST || name === BURSTS) ?? true);
+}
+
 function chooseScenarios(): readonly Scenario[] {
-  const names = options.only?.split(',').filter((name) => name !== BURSTS);
+  const given = options.only?.split(',');
+  const isAll = given?.includes(FORECAST) === true;
+  const names = given?.filter((name) => name !== BURSTS && name !== FORECAST);
   const unknown = names?.filter((name) => !scenarios.some((scenario) => scenario.name === name)) ?? [];
   if (unknown.length > 0)
     refuse(
       2,
-      `no scenario ${unknown.join(', ')}; there are ${[BURSTS, ...scenarios.map(({ name }) => name)].join(', ')}`,
+      `no scenario ${unknown.join(', ')}; there are ${[FORECAST, BURSTS, ...scenarios.map(({ name }) => name)].join(', ')}`,
     );
-  if (names) return scenarios.filter(({ name }) => names.includes(name));
+  if (names && !isAll) return scenarios.filter(({ name }) => names.includes(name));
   return options.quick ? scenarios.filter(({ watchSeconds }) => watchSeconds <= QUICK_SECONDS_MAX) : scenarios;
 }
 
