@@ -141,6 +141,8 @@ function settingRows(schema, path = []) {
     return Object.entries(inner.entries).flatMap(([key, entry]) => settingRows(entry, [...path, key]));
   }
   const actions = flattenPipe(inner);
+  const list = actions.find((action) => action.type === 'array');
+  if (list !== undefined) return listRows(flattenPipe(list.item)[0], path);
   const of = (type) => actions.find((action) => action.type === type);
   const bounds = [of('min_value')?.requirement, of('max_value')?.requirement];
   const range = bounds.some((bound) => bound !== undefined) ? ` ${bounds.map((bound) => bound ?? '').join('..')}` : '';
@@ -156,6 +158,19 @@ function settingRows(schema, path = []) {
       escapeCell(of('description')?.description ?? ''),
     ],
   ];
+}
+
+/** A list of tables: only the file can hold one. */
+function listRows(item, path) {
+  return Object.entries(item.entries).flatMap(([key, entry]) =>
+    settingRows(entry, [...path, key]).map(([, , type, fallback, meaning]) => [
+      `\`[[${path.join('.')}]] ${key}\``,
+      'none',
+      type,
+      fallback,
+      meaning,
+    ]),
+  );
 }
 
 function flattenPipe(schema) {

@@ -10,6 +10,7 @@
  */
 import type { AlertName, Severity } from '../model/events.js';
 import type { AlertSettings } from '../model/settings.js';
+import type { BudgetReading } from './budgets.js';
 import type { Forecast } from './forecast.js';
 
 /** What the conditions are judged on, once a tick. */
@@ -28,6 +29,8 @@ export interface AlertInput {
   /** Events lost in this tick, and as a share of all events of the last 10 s. */
   readonly lostEvents: number;
   readonly lostRatio: number;
+  /** In the order of the configuration. */
+  readonly budgets?: readonly BudgetReading[];
 }
 
 export interface AlertTransition {
@@ -37,6 +40,8 @@ export interface AlertTransition {
   readonly severity: Severity;
   /** When the condition began to hold, seconds since 1970. */
   readonly sinceUnixSeconds: number;
+  /** Only with `budget`: its place in the configuration. */
+  readonly budget?: number;
 }
 
 /** How bad a condition is now: to raise an alert, and (less strictly) to keep one. */
@@ -55,31 +60,34 @@ export class Alerts {
   readonly #settings: AlertSettings;
   readonly #conditions: readonly Condition[];
 
-  constructor(settings: AlertSettings) {
+  /** `budgets` is how many the configuration has. */
+  constructor(settings: AlertSettings, budgets = 0) {
     this.#settings = settings;
     const at = (raiseSeconds: number, clearSeconds: number): Hold => ({ raiseSeconds, clearSeconds });
-    const { time_to_full, usage, burst, dropping, loss } = settings;
+    const { time_to_full, usage, burst, dropping, loss, budget } = settings;
     this.#conditions = [
       new Condition('time_to_full', at(time_to_full.hold_seconds, time_to_full.clear_hold_seconds)),
       new Condition('usage', at(usage.hold_seconds, usage.clear_hold_seconds)),
       new Condition('burst', at(0, burst.clear_hold_seconds)),
       new Condition('dropping', at(0, dropping.clear_hold_seconds)),
       new Condition('loss', at(0, loss.clear_hold_seconds)),
+      ...Array.from(
+        { length: budgets },
+        (_, i) => new Condition('budget', at(budget.hold_seconds, budget.clear_hold_seconds), i),
+      ),
     ];
   }
 
   observe(input: AlertInput): AlertTransition[] {
     return this.#conditions.flatMap((condition) => {
-      const level = judge(condition.name, input, this.#settings);
+      const level = judge(condition, input, this.#settings);
       return condition.observe(input.monotonicSeconds, input.unixSeconds, level) ?? [];
     });
   }
 
   /** Every alert that fires, as it was told last. */
   firingNow(): AlertTransition[] {
-    return this.#conditions.flatMap(({ name, severity, sinceUnixSeconds }) =>
-      severity === undefined ? [] : [{ name, phase: 'firing', severity, sinceUnixSeconds }],
-    );
+    return this.#conditions.flatMap((condition) => condition.firing ?? []);
   }
 
   /** Whether any alert fires. */
@@ -88,7 +96,7 @@ export class Alerts {
   }
 }
 
-function judge(name: AlertName, input: AlertInput, settings: AlertSettings): Level {
+function judge({ name, budget }: Condition, input: AlertInput, settings: AlertSettings): Level {
   switch (name) {
     case 'time_to_full': {
       const { warning_seconds, critical_seconds, clear_factor } = settings.time_to_full;
@@ -127,7 +135,31 @@ function judge(name: AlertName, input: AlertInput, settings: AlertSettings): Lev
       if (input.lostEvents === 0) return same(undefined);
       return same(input.lostRatio >= settings.loss.critical_ratio ? 'critical' : 'warning');
     }
+    case 'budget': {
+      const used = budgetRatio(input.budgets?.[budget ?? 0]);
+      if (used === undefined) return { raise: undefined, keep: 'critical' };
+      return {
+        raise: above(used, EXCEEDED, Number.POSITIVE_INFINITY),
+        keep: above(used, 1 - settings.budget.clear_margin_ratio, Number.POSITIVE_INFINITY),
+      };
+    }
   }
+}
+
+/** A budget is what is still allowed. */
+const EXCEEDED = 1 + 1e-9;
+
+/** The larger part used of what is allowed; undefined while it is not known. */
+function budgetRatio(reading: BudgetReading | undefined): number | undefined {
+  if (reading === undefined) return undefined;
+  const { budget, entries, newPerSecond } = reading;
+  const parts = [
+    ...(budget.max_entries === undefined || entries === undefined ? [] : [entries / budget.max_entries]),
+    ...(budget.max_new_per_second === undefined || newPerSecond === undefined
+      ? []
+      : [newPerSecond / budget.max_new_per_second]),
+  ];
+  return parts.length === 0 ? undefined : Math.max(...parts);
 }
 
 function same(severity: Severity | undefined): Level {
@@ -147,6 +179,8 @@ const READING_SECONDS = 1.5;
 
 class Condition {
   readonly name: AlertName;
+  /** Place of its budget in the configuration. */
+  readonly budget: number | undefined;
   readonly #hold: Hold;
   #severity: Severity | undefined;
   #sinceUnixSeconds = 0;
@@ -157,8 +191,9 @@ class Condition {
   #kept: Severity | undefined;
   #keptAt = Number.NEGATIVE_INFINITY;
 
-  constructor(name: AlertName, hold: Hold) {
+  constructor(name: AlertName, hold: Hold, budget?: number) {
     this.name = name;
+    this.budget = budget;
     this.#hold = hold;
   }
 
@@ -166,8 +201,9 @@ class Condition {
     return this.#severity;
   }
 
-  get sinceUnixSeconds(): number {
-    return this.#sinceUnixSeconds;
+  /** As it was told last; undefined while it does not fire. */
+  get firing(): AlertTransition | undefined {
+    return this.#severity === undefined ? undefined : this.#transition('firing', this.#severity);
   }
 
   observe(monotonicSeconds: number, unixSeconds: number, level: Level): AlertTransition | undefined {
@@ -200,11 +236,14 @@ class Condition {
     this.#severity = severity;
     this.#raisedAt = undefined;
     this.#lostAt = undefined;
+    return this.#transition(severity === undefined ? 'resolved' : 'firing', severity ?? ended ?? 'warning');
+  }
+
+  #transition(phase: AlertTransition['phase'], severity: Severity): AlertTransition {
+    const { name, budget } = this;
     return {
-      name: this.name,
-      phase: severity === undefined ? 'resolved' : 'firing',
-      severity: severity ?? ended ?? 'warning',
-      sinceUnixSeconds: this.#sinceUnixSeconds,
+      ...{ name, phase, severity, sinceUnixSeconds: this.#sinceUnixSeconds },
+      ...(budget !== undefined && { budget }),
     };
   }
 }

@@ -12,7 +12,7 @@
 import { AF_INET6 } from '../model/address.js';
 import type { EventColumns } from '../model/batch.js';
 import { TALKERS_MAX } from '../model/limits.js';
-import { FlowTraits, type Traits } from './flow-traits.js';
+import { FlowTraits, NO_TRAITS, type Traits } from './flow-traits.js';
 import { addressHash } from './source-facts.js';
 import type { Talkers } from './talkers.js';
 
@@ -23,6 +23,9 @@ const PRESENT_SECONDS = 2;
 /** Nothing is called usual before it was seen so long, seconds; and what is usual is forgotten in about an hour. */
 const USUAL_SECONDS_MIN = 30;
 const USUAL_SECONDS = 3600;
+/** Several times the usual rate is not learned as usual, unless it has lasted so long, seconds. */
+const UNUSUAL_FACTOR = 2;
+const UNUSUAL_SECONDS_MAX = 600;
 
 /** What a destination usually has. */
 export interface Usual {
@@ -43,6 +46,9 @@ export interface DestinationFacts {
   /** Its partners are sources. */
   readonly traits: Traits;
 }
+
+/** Of a destination that gets no new entries. */
+export const NO_FACTS: DestinationFacts = { entries: 0, growthPerSecond: 0, presentPerSecond: 0, traits: NO_TRAITS };
 
 /** What a tick brought that the rows did not tell. */
 export interface DestinationTick {
@@ -67,8 +73,9 @@ export class DestinationFactsTable {
   readonly #usualEntries = new Float64Array(TALKERS_MAX);
   readonly #usualPerSecond = new Float64Array(TALKERS_MAX);
   readonly #usualSeconds = new Float64Array(TALKERS_MAX);
+  readonly #unusualSeconds = new Float64Array(TALKERS_MAX);
   readonly #columns = [
-    ...[this.#entries, this.#growth, this.#presentPerSecond],
+    ...[this.#entries, this.#growth, this.#presentPerSecond, this.#unusualSeconds],
     ...[this.#usualEntries, this.#usualPerSecond, this.#usualSeconds],
   ];
   readonly #traits = new FlowTraits(TALKERS_MAX);
@@ -95,9 +102,9 @@ export class DestinationFactsTable {
   }
 
   /** A sampled young flow as the kernel has it now. */
-  observeYoung(columns: EventColumns, row: number): void {
+  observeYoung(columns: EventColumns, row: number, ageSeconds: number): void {
     const counter = this.#talkers.find(columns, row);
-    if (counter >= 0) this.#traits.observeYoung(counter, columns, row);
+    if (counter >= 0) this.#traits.observeYoung(counter, columns, row, ageSeconds);
   }
 
   /** Ends a tick. */
@@ -152,6 +159,12 @@ export class DestinationFactsTable {
   }
 
   #learn(counter: number, seconds: number, entries: number, newPerSecond: number): void {
+    const usual = this.#usualPerSecond[counter] ?? 0;
+    const isLearned = (this.#usualSeconds[counter] ?? 0) >= USUAL_SECONDS_MIN;
+    if (isLearned && (this.#presentPerSecond[counter] ?? 0) > UNUSUAL_FACTOR * usual) {
+      this.#unusualSeconds[counter] = (this.#unusualSeconds[counter] ?? 0) + seconds;
+      if ((this.#unusualSeconds[counter] ?? 0) < UNUSUAL_SECONDS_MAX) return;
+    } else this.#unusualSeconds[counter] = 0;
     const known = Math.min((this.#usualSeconds[counter] ?? 0) + seconds, USUAL_SECONDS);
     const weight = seconds / known;
     this.#usualSeconds[counter] = known;

@@ -14,6 +14,7 @@ export function describeSymptoms(suspect: Suspect, symptoms: Symptoms): string[]
   return [
     partnersText(suspect, symptoms),
     stageText(suspect, symptoms),
+    symptoms.hold === 'held' ? 'they are still open a quarter of a minute after they began' : undefined,
     suspect.paceRatio === undefined || symptoms.pace !== 'surge'
       ? undefined
       : `new entries come ${suspect.paceRatio.toFixed(1)} times as fast as usual`,

@@ -10,6 +10,8 @@ import type { EventColumns } from '../model/batch.js';
 import { DistinctCounts } from './distinct.js';
 import { FLOW_STAGES, type FlowStage, stageOf } from './flow-stage.js';
 
+/** From this age on a look-up tells whether a flow is held open. */
+const AGED_SECONDS = 8;
 /** Time constants of the decay, seconds: look-ups are few and quick, ends come in sweeps a minute apart. */
 const YOUNG_SECONDS = 10;
 const ENDED_SECONDS = 60;
@@ -25,17 +27,28 @@ export interface Traits {
   readonly partners: number;
   /** Flows that `partners` was estimated from. */
   readonly partnerFlows: number;
-  /** Sampled flows a second or more after they began. */
+  /** Sampled flows some seconds after they began. */
   readonly young: StageCounts;
+  /** Sampled flows `AGED_SECONDS` and more after they began. */
+  readonly aged: StageCounts;
   /** Flows that ended, by their last stage. */
   readonly ended: StageCounts;
 }
+
+const NO_STAGES = Object.fromEntries(FLOW_STAGES.map((stage) => [stage, 0])) as StageCounts;
+
+/** Of whom no flow was seen. */
+export const NO_TRAITS: Traits = {
+  ...{ partners: 0, partnerFlows: 0 },
+  ...{ young: NO_STAGES, aged: NO_STAGES, ended: NO_STAGES },
+};
 
 /** Traits of counters 0 to `counters` - 1. */
 export class FlowTraits {
   readonly #partners: DistinctCounts;
   readonly #partnerFlows: [fresh: Uint32Array, older: Uint32Array];
   readonly #young: StageTable;
+  readonly #aged: StageTable;
   readonly #ended: StageTable;
   #paneSeconds = 0;
 
@@ -43,6 +56,7 @@ export class FlowTraits {
     this.#partners = new DistinctCounts(counters);
     this.#partnerFlows = [new Uint32Array(counters), new Uint32Array(counters)];
     this.#young = new StageTable(counters, YOUNG_SECONDS);
+    this.#aged = new StageTable(counters, YOUNG_SECONDS);
     this.#ended = new StageTable(counters, ENDED_SECONDS);
   }
 
@@ -54,8 +68,8 @@ export class FlowTraits {
   }
 
   /** A young flow as the kernel has it now. */
-  observeYoung(counter: number, columns: EventColumns, row: number): void {
-    this.#young.add(counter, stageOf(columns, row));
+  observeYoung(counter: number, columns: EventColumns, row: number, ageSeconds: number): void {
+    (ageSeconds < AGED_SECONDS ? this.#young : this.#aged).add(counter, stageOf(columns, row));
   }
 
   /** A flow's end. */
@@ -67,6 +81,7 @@ export class FlowTraits {
   advance(seconds: number): void {
     if (!(seconds > 0)) return;
     this.#young.advance(seconds);
+    this.#aged.advance(seconds);
     this.#ended.advance(seconds);
     this.#paneSeconds += seconds;
     if (this.#paneSeconds < PANE_SECONDS) return;
@@ -81,6 +96,7 @@ export class FlowTraits {
     this.#partners.reset(counter);
     for (const flows of this.#partnerFlows) flows[counter] = 0;
     this.#young.reset(counter);
+    this.#aged.reset(counter);
     this.#ended.reset(counter);
   }
 
@@ -91,6 +107,7 @@ export class FlowTraits {
       partners: Math.min(partnerFlows, this.#partners.estimate(counter)),
       partnerFlows,
       young: this.#young.describe(counter),
+      aged: this.#aged.describe(counter),
       ended: this.#ended.describe(counter),
     };
   }

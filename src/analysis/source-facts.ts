@@ -63,9 +63,9 @@ export class SourceFactsTable {
   }
 
   /** A sampled young flow as the kernel has it now. */
-  observeYoung(columns: EventColumns, row: number): void {
+  observeYoung(columns: EventColumns, row: number, ageSeconds: number): void {
     const counter = this.#find(columns, row);
-    if (counter !== undefined) this.#traits.observeYoung(counter, columns, row);
+    if (counter !== undefined) this.#traits.observeYoung(counter, columns, row, ageSeconds);
   }
 
   observeDestroy(columns: EventColumns, row: number): void {

@@ -9,11 +9,15 @@
  */
 import type { EventBatch, EventColumns } from '../model/batch.js';
 import { FINDINGS_SECONDS, TOP_LISTED } from '../model/limits.js';
+import type { CensusEndRecord, CensusRecord } from '../model/record.js';
+import type { BudgetSettings } from '../model/settings.js';
+import { type BudgetReading, Budgets } from './budgets.js';
 import type { BurstSnapshot } from './burst.js';
-import { type DestinationFacts, DestinationFactsTable, type DestinationTick } from './destination-facts.js';
+import { type DestinationFacts, DestinationFactsTable, type DestinationTick, NO_FACTS } from './destination-facts.js';
 import { type Diagnosis, diagnose, SUSPECT_SHARE_RATIO } from './diagnosis.js';
 import { type SourceFacts, SourceFactsTable } from './source-facts.js';
-import type { Suspect } from './symptoms.js';
+import { MANY_PARTNERS_MIN, type Suspect } from './symptoms.js';
+import { TableTally } from './table-tally.js';
 import type { Talker, Talkers } from './talkers.js';
 
 /** A destination with its share of what the findings are about. */
@@ -21,6 +25,12 @@ export interface SuspectDestination {
   readonly talker: Talker;
   readonly shareRatio: number;
   readonly facts: DestinationFacts;
+  /** Of its entries in the last dump, those that are established and saw no packet for an hour, 0..1. */
+  readonly idleRatio?: number;
+  /** Its entries by enum tcp_conntrack, from a census that is not old; empty for other protocols. */
+  readonly states?: Uint32Array;
+  /** Its budget. */
+  readonly allowed?: BudgetSettings;
 }
 
 export interface Findings {
@@ -31,14 +41,20 @@ export interface Findings {
   /** Only when it is the suspect. */
   readonly source?: SourceFacts;
   readonly diagnosis: Diagnosis;
+  /** In the order of the configuration. */
+  readonly budgets: readonly BudgetReading[];
 }
 
-/** Part of the new entries that must stay for the table to be called growing. */
-const GROWING_RATIO = 0.1;
+/** A table that grows by this part of its entries in a minute is growing. */
+const GROWING_RATIO = 0.05;
+const MINUTE_SECONDS = 60;
+/** A census says for so long how the entries of a destination are divided, seconds. */
+const TALLY_SECONDS = 90;
 
 const NO_FINDINGS: Findings = {
   basis: 'entries',
   destinations: [],
+  budgets: [],
   diagnosis: { code: 'unclear', confidenceRatio: 1, evidence: [] },
 };
 
@@ -50,37 +66,78 @@ export interface SuspectsTick extends Omit<DestinationTick, 'isUsual'> {
   readonly burstChanged: boolean;
 }
 
+export interface SuspectsOptions {
+  readonly talkers: Talkers;
+  readonly openedAtSeconds: number;
+  readonly budgets?: readonly BudgetSettings[];
+  /** nf_conntrack_events. */
+  readonly eventsSysctl?: number | undefined;
+  /** nf_conntrack_tcp_timeout_established. Default: that of the kernel. */
+  readonly establishedSeconds?: number | undefined;
+}
+
+const ESTABLISHED_SECONDS = 432_000;
+
 /** Follows who fills the table. Feed every event, then `advance` once a tick. */
 export class Suspects {
   readonly #talkers: Talkers;
   readonly #destinations: DestinationFactsTable;
   readonly #sources = new SourceFactsTable();
+  readonly #budgets: Budgets;
   readonly #openedAt: number;
+  readonly #establishedSeconds: number;
+  /** The last dump, and when it was a census; the one that is being read. */
+  #tally: TableTally | undefined;
+  #talliedAt: number | undefined;
+  #dump: TableTally | undefined;
   #foundAt = Number.NEGATIVE_INFINITY;
   #findings = NO_FINDINGS;
 
   /** Counts the NEW events for `talkers` as well; who owns that advances it, before this. */
-  constructor(talkers: Talkers, openedAtSeconds: number) {
+  constructor({ talkers, openedAtSeconds, budgets = [], eventsSysctl, establishedSeconds }: SuspectsOptions) {
     this.#talkers = talkers;
     this.#destinations = new DestinationFactsTable(talkers);
+    this.#budgets = new Budgets(budgets, eventsSysctl);
     this.#openedAt = openedAtSeconds;
+    this.#establishedSeconds = establishedSeconds ?? ESTABLISHED_SECONDS;
+  }
+
+  /** Takes a chunk of the initial dump. */
+  observeInitial(batch: EventBatch): void {
+    this.#tally ??= new TableTally(this.#establishedSeconds);
+    this.#tally.observe(batch);
+    for (let row = 0; row < batch.newCount; row++) this.#budgets.observeEntry(batch.columns, row);
+  }
+
+  /** What a census counted is what there is, once it has ended and is whole. */
+  observeCensus(record: CensusRecord): void {
+    if (record.phase === 'begin') {
+      this.#dump = record.purpose === 'census' ? new TableTally(this.#establishedSeconds) : undefined;
+      this.#budgets.beginCensus();
+    } else if (record.phase === 'rows') {
+      const { columns, newCount } = record.batch;
+      this.#dump?.observe(record.batch);
+      for (let row = 0; row < newCount; row++) this.#budgets.observeCensus(columns, row);
+    } else this.#endCensus(record);
   }
 
   observeNew(columns: EventColumns, row: number): void {
     this.#destinations.observeNew(this.#talkers.observeNew(columns, row), columns, row);
     this.#sources.observeNew(columns, row);
+    this.#budgets.observeNew(columns, row);
   }
 
   observeDestroy(columns: EventColumns, row: number): void {
     this.#destinations.observeDestroy(columns, row);
     this.#sources.observeDestroy(columns, row);
+    this.#budgets.observeDestroy(columns, row);
   }
 
   /** Young flows as the kernel has them now: rows [0, newCount). */
-  observeYoung({ columns, newCount }: EventBatch): void {
+  observeYoung({ columns, newCount }: EventBatch, ageSeconds: number): void {
     for (let row = 0; row < newCount; row++) {
-      this.#destinations.observeYoung(columns, row);
-      this.#sources.observeYoung(columns, row);
+      this.#destinations.observeYoung(columns, row, ageSeconds);
+      this.#sources.observeYoung(columns, row, ageSeconds);
     }
   }
 
@@ -89,67 +146,134 @@ export class Suspects {
     const { atSeconds, burst } = tick;
     this.#destinations.advance({ ...tick, isUsual: burst.active === undefined });
     this.#sources.advance(tick.seconds);
+    this.#budgets.advance(tick);
     if (tick.burstChanged || atSeconds - this.#foundAt >= FINDINGS_SECONDS) {
       this.#foundAt = atSeconds;
-      this.#findings = this.#find(burst, atSeconds - this.#openedAt);
+      this.#findings = this.#find(burst, atSeconds);
     }
     return this.#findings;
   }
 
-  #find(burst: BurstSnapshot, uptimeSeconds: number): Findings {
+  #endCensus({ at, rows, error }: CensusEndRecord): void {
+    const tally = this.#dump;
+    this.#dump = undefined;
+    if (tally === undefined || error !== undefined || tally.entries !== rows) return;
+    this.#tally = tally;
+    this.#talliedAt = at.monotonicSeconds;
+    this.#budgets.endCensus();
+    for (let counter = 0; counter < this.#talkers.used; counter++) {
+      this.#destinations.setEntries(counter, tally.of(this.#talkers.describe(counter))?.entries ?? 0);
+    }
+  }
+
+  #find(burst: BurstSnapshot, atSeconds: number): Findings {
     const { basis, ranked } = this.#rank(burst);
-    const destinations = ranked.map(({ talker, shareRatio }) => ({
-      ...{ talker, shareRatio },
-      facts: this.#destinations.describe(talker.counter),
-    }));
+    const destinations = ranked.map((each) => this.#describe(each, atSeconds));
+    const budgets = this.#budgets.readings(() => undefined);
     const [first] = destinations;
     const source = this.#sources.busiest();
     const stands = (first?.shareRatio ?? 0) >= SUSPECT_SHARE_RATIO;
-    if (!stands && source !== undefined && source.shareRatio * (1 - source.errorRatio) >= SUSPECT_SHARE_RATIO) {
+    if (!stands && source !== undefined && isEverywhere(source)) {
       const diagnosis = diagnose(suspectSource(source, burst), source.shareRatio);
-      return { basis, destinations, source, diagnosis };
+      return { basis, destinations, budgets, source, diagnosis };
     }
-    const suspect = first && suspectDestination(first, burst, uptimeSeconds);
-    return { basis, destinations, diagnosis: diagnose(suspect, first?.shareRatio ?? 0) };
+    const suspect = first && suspectDestination(first, burst, atSeconds - this.#openedAt);
+    return { basis, destinations, budgets, diagnosis: diagnose(suspect, first?.shareRatio ?? 0) };
   }
 
-  #rank(burst: BurstSnapshot): Ranking {
+  #describe({ talker, shareRatio }: Ranked, atSeconds: number): SuspectDestination {
+    const allowed = this.#budgets.allowedOf(talker);
+    const isFresh = this.#talliedAt !== undefined && atSeconds - this.#talliedAt <= TALLY_SECONDS;
+    const tallied = this.#tally?.of(talker);
+    const facts = talker.counter < 0 ? NO_FACTS : this.#destinations.describe(talker.counter);
+    return {
+      ...{ talker, shareRatio },
+      facts: { ...facts, entries: this.#entriesOf(talker) },
+      ...(tallied !== undefined && { idleRatio: tallied.idle / tallied.entries }),
+      ...(tallied !== undefined && isFresh && { states: tallied.states }),
+      ...(allowed !== undefined && { allowed }),
+    };
+  }
+
+  /** Those of the events; of an initial dump, which tells no end, only those that stay for days are added. */
+  #entriesOf(talker: Talker): number {
+    const tallied = this.#tally?.of(talker);
+    if (talker.counter < 0) return (this.#talliedAt === undefined ? tallied?.idle : tallied?.entries) ?? 0;
+    const idle = this.#talliedAt === undefined ? (tallied?.idle ?? 0) : 0;
+    return this.#destinations.entriesOf(talker.counter) + idle;
+  }
+
+  #rank(burst: BurstSnapshot): { readonly basis: Findings['basis']; readonly ranked: readonly Ranked[] } {
     const talkers = this.#talkers;
     if (burst.active !== undefined) {
       const ranked = talkers.growth(TOP_LISTED).map((talker) => ({ talker, shareRatio: talker.shareRatio }));
       return { basis: 'growth', ranked };
     }
-    const counters = Array.from({ length: talkers.used }, (_, counter) => counter);
-    const growing = counters.map((counter) => Math.max(0, this.#destinations.growthPerSecond(counter)));
-    const isGrowing = sum(growing) > GROWING_RATIO * talkers.newPerSecond;
-    const weights = isGrowing ? growing : counters.map((counter) => this.#destinations.entriesOf(counter));
-    const total = sum(weights);
-    const ranked = counters
-      .filter((counter) => (weights[counter] ?? 0) > 0)
-      .sort((a, b) => (weights[b] ?? 0) - (weights[a] ?? 0) || a - b)
-      .slice(0, TOP_LISTED)
-      .map((counter) => ({ talker: talkers.describe(counter), shareRatio: (weights[counter] ?? 0) / total }));
-    return { basis: isGrowing ? 'growth' : 'entries', ranked };
+    const known = Array.from({ length: talkers.used }, (_, counter) => talkers.describe(counter));
+    const growing = known.map((talker) => ({
+      talker,
+      weight: Math.max(0, this.#destinations.growthPerSecond(talker.counter)),
+    }));
+    const holding = [...known, ...this.#talliedAlone()].map((talker) => ({ talker, weight: this.#entriesOf(talker) }));
+    const isGrowing = total(growing) * MINUTE_SECONDS > GROWING_RATIO * total(holding);
+    return isGrowing ? { basis: 'growth', ranked: shares(growing) } : { basis: 'entries', ranked: shares(holding) };
+  }
+
+  /** Destinations that hold most in the last dump and get no new entries. */
+  #talliedAlone(): Talker[] {
+    const tallied = this.#tally?.destinations().slice(0, TOP_LISTED) ?? [];
+    return tallied
+      .filter((each) => this.#talkers.counterOf(each) < 0)
+      .map(({ family, protocol, address, port }) => ({
+        ...{ counter: -1, family, protocol, address, port },
+        ...{ newPerSecond: 0, shareRatio: 0, errorRatio: 0 },
+      }));
   }
 }
 
-interface Ranking {
-  readonly basis: Findings['basis'];
-  readonly ranked: readonly { readonly talker: Talker; readonly shareRatio: number }[];
+interface Ranked {
+  readonly talker: Talker;
+  readonly shareRatio: number;
+}
+
+interface Weighed {
+  readonly talker: Talker;
+  readonly weight: number;
+}
+
+function total(weighed: readonly Weighed[]): number {
+  return weighed.reduce((sum, { weight }) => sum + weight, 0);
+}
+
+function shares(weighed: readonly Weighed[]): Ranked[] {
+  const whole = total(weighed);
+  return weighed
+    .filter(({ weight }) => weight > 0)
+    .sort((a, b) => b.weight - a.weight || a.talker.counter - b.talker.counter)
+    .slice(0, TOP_LISTED)
+    .map(({ talker, weight }) => ({ talker, shareRatio: weight / whole }));
+}
+
+/** A source is a suspect when it makes most of the new flows, to more destinations than a few. */
+function isEverywhere({ shareRatio, errorRatio, traits }: SourceFacts): boolean {
+  return shareRatio * (1 - errorRatio) >= SUSPECT_SHARE_RATIO && traits.partners >= MANY_PARTNERS_MIN;
 }
 
 function suspectDestination(
-  { talker, facts }: SuspectDestination,
+  { talker, facts, idleRatio }: SuspectDestination,
   burst: BurstSnapshot,
   uptimeSeconds: number,
 ): Suspect {
   const { usual, presentPerSecond, growthPerSecond, traits } = facts;
   // What has no past of its own is as new as the burst that it came with.
-  const pace = usual === undefined ? burst.active?.ratio : presentPerSecond / Math.max(usual.newPerSecond, 1e-3);
+  const own = usual === undefined ? undefined : presentPerSecond / Math.max(usual.newPerSecond, 1e-3);
+  // Who gets no new entries does so no faster than ever.
+  const pace = talker.counter < 0 ? 0 : (own ?? burst.active?.ratio);
   return {
     subject: 'destination',
     ...{ protocol: talker.protocol, port: talker.port, traits, growthPerSecond },
     ...(pace !== undefined && { paceRatio: pace }),
+    ...(idleRatio !== undefined && { idleRatio }),
     newPerSecond: talker.newPerSecond,
     watchedSeconds: Math.min(uptimeSeconds, usual?.seconds ?? 0),
   };
@@ -158,8 +282,4 @@ function suspectDestination(
 function suspectSource({ protocol, traits }: SourceFacts, burst: BurstSnapshot): Suspect {
   const pace = burst.active?.ratio;
   return { subject: 'source', protocol, traits, newPerSecond: 0, ...(pace !== undefined && { paceRatio: pace }) };
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

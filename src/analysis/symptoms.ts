@@ -17,6 +17,8 @@ export const SYMPTOMS = {
   partners: ['one', 'few', 'many', 'once'],
   /** Where most of its flows are a moment after they began. `over`: closed by either side. */
   stage: ['unanswered', 'half_open', 'established', 'over', 'answered', 'mixed'],
+  /** Whether its flows are still open a quarter of a minute after they began. */
+  hold: ['held', 'released'],
   /** Its rate against what is usual. */
   pace: ['surge', 'steady'],
   /** Whether its entries leave again; not told before the longest usual timeout has passed. */
@@ -49,7 +51,7 @@ export interface Suspect {
 
 /** Up to two partners are one: a client may have an address of each family. From `MANY` on it is no longer a few clients. */
 const ONE_PARTNER_MAX = 2.5;
-const MANY_PARTNERS_MIN = 16;
+export const MANY_PARTNERS_MIN = 16;
 /** Flows per partner below which hardly one came again; 1.5 is beyond the sketch's error of 13 %. */
 const ONCE_FLOWS_MAX = 1.5;
 const PARTNER_FLOWS_MIN = 5;
@@ -74,6 +76,7 @@ export function symptomsOf(suspect: Suspect): Symptoms {
   const { subject, traits, paceRatio, idleRatio } = suspect;
   const partners = partnersOf(traits);
   const stage = stageSymptom(stageCountsOf(traits)?.counts);
+  const hold = holdOf(traits.aged);
   const leaving = leavingOf(suspect);
   const sockets = socketsOf(suspect.owner);
   return {
@@ -81,6 +84,7 @@ export function symptomsOf(suspect: Suspect): Symptoms {
     transport: transportOf(suspect),
     ...(partners !== undefined && { partners }),
     ...(stage !== undefined && { stage }),
+    ...(hold !== undefined && { hold }),
     ...(paceRatio !== undefined && { pace: paceRatio >= SURGE_RATIO ? 'surge' : 'steady' }),
     ...(leaving !== undefined && { leaving }),
     ...(idleRatio !== undefined && { idleness: idleRatio >= IDLE_RATIO ? 'idle' : 'in_use' }),
@@ -124,6 +128,19 @@ function stageSymptom(counts: StageCounts | undefined): Symptoms['stage'] {
     if (counts[stage] >= needed) return stage;
   }
   return OVER.reduce((sum, stage) => sum + counts[stage], 0) >= needed ? 'over' : 'mixed';
+}
+
+/** Flows that nobody answered are neither. */
+function holdOf(aged: StageCounts): Symptoms['hold'] {
+  if (totalOf(aged) < YOUNG_FLOWS_MIN) return undefined;
+  switch (stageSymptom(aged)) {
+    case 'established':
+      return 'held';
+    case 'over':
+      return 'released';
+    default:
+      return undefined;
+  }
 }
 
 function leavingOf({ growthPerSecond, newPerSecond, watchedSeconds = 0 }: Suspect): Symptoms['leaving'] {

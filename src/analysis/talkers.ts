@@ -91,6 +91,13 @@ export class Talkers {
     return this.#probe(this.#readKey(columns, row));
   }
 
+  /** The same for a destination, its address in 16 bytes. */
+  counterOf({ family, protocol, address, port }: Pick<Talker, 'family' | 'protocol' | 'address' | 'port'>): number {
+    this.#key.set(new Uint32Array(address.slice(0, 16).buffer));
+    this.#key[4] = ((family === AF_INET6 ? 1 << 24 : 0) | (protocol << 16) | port) >>> 0;
+    return this.#probe(hashKey(this.#key));
+  }
+
   /** Reads the key of a row into `#key`; returns its hash. */
   #readKey(columns: EventColumns, row: number): number {
     const protocol = columns.protocol[row] ?? 0;

@@ -79,6 +79,12 @@ function readEnvironment(environment: ConfigSources['environment']): Layer {
   for (const [name, text] of Object.entries(environment)) {
     if (!name.startsWith('CTWATCH_') || RESERVED_VARIABLES.has(name) || text === undefined) continue;
     const leaf = keys.get(name);
+    if (leaf?.type === 'array')
+      throw new CtwatchError({
+        code: 'ERR_BAD_CONFIG',
+        operation: name,
+        detail: 'only a configuration file can hold a list',
+      });
     if (leaf === undefined)
       throw new CtwatchError({ code: 'ERR_BAD_CONFIG', operation: name, detail: 'no such variable' });
     const value: unknown = leaf.type === 'string' ? text : readScalar(text);

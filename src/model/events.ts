@@ -126,9 +126,21 @@ const culprit = v.object({
   states: v.optional(
     v.pipe(
       v.record(v.string(), v.pipe(ratio)),
-      describe('Share of its young flows in each TCP state, by the name of the kernel, from sampled look-ups'),
+      describe(
+        'Share of its entries in each TCP state, by the name of the kernel, from a census; until there is one, of its young flows, from sampled look-ups',
+      ),
     ),
   ),
+});
+
+const budget = v.object({
+  destination: v.optional(v.pipe(v.string(), describe('As the configuration has it'))),
+  transport: v.optional(v.pipe(v.string(), describe('The same'))),
+  owner: v.optional(v.pipe(v.string(), describe('The same'))),
+  entries: v.optional(v.pipe(count, describe('Entries it has in the table, expired ones included'))),
+  max_entries: v.optional(v.pipe(count, describe('What is allowed'))),
+  new_per_second: v.optional(v.pipe(nonNegative, describe('New entries, recent ones weigh more (time constant 5 s)'))),
+  max_new_per_second: v.optional(v.pipe(nonNegative, describe('What is allowed'))),
 });
 
 const diagnosis = v.object({
@@ -214,7 +226,7 @@ const burst = v.object({
 });
 
 /** The conditions that can alert. */
-export const ALERT_NAMES = ['time_to_full', 'usage', 'burst', 'dropping', 'loss'] as const;
+export const ALERT_NAMES = ['time_to_full', 'usage', 'burst', 'dropping', 'loss', 'budget'] as const;
 
 const alert = v.object({
   type: v.literal('alert'),
@@ -232,6 +244,7 @@ const alert = v.object({
   forecast,
   kernel: v.optional(v.pipe(kernelCounters, describe('Increase while it fires; only with the alert dropping'))),
   totals: v.optional(v.pipe(totals, describe('Only with the alert loss'))),
+  budget: v.optional(v.pipe(budget, describe('Only with the alert budget'))),
   culprits: v.pipe(v.array(culprit), describe('Who has at least a tenth of the share, most first')),
   diagnosis: v.optional(v.pipe(diagnosis, describe('What it looks like; absent when resolved'))),
   advice: v.pipe(
@@ -362,6 +375,7 @@ export type TotalsFields = v.InferOutput<typeof totals>;
 export type KernelFields = v.InferOutput<typeof kernelCounters>;
 export type ForecastFields = v.InferOutput<typeof forecast>;
 export type TopFields = v.InferOutput<typeof top>;
+export type BudgetFields = v.InferOutput<typeof budget>;
 export type CulpritFields = v.InferOutput<typeof culprit>;
 export type DiagnosisFields = v.InferOutput<typeof diagnosis>;
 export type Degraded = v.InferOutput<typeof degraded>;

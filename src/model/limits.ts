@@ -143,6 +143,9 @@ export const TABLE_STALE_SECONDS = 5;
 /** When the first sample is due, seconds after the start: long enough for a rate, short enough for `--once`. */
 export const FIRST_SAMPLE_SECONDS = 1;
 
+/** Budgets of the configuration: each is compared with every event whose port one of them has. */
+export const BUDGETS_MAX = 64;
+
 /** Share of the new entries from which a destination is named as a culprit, 0..1. */
 export const CULPRIT_SHARE_RATIO = 0.1;
 

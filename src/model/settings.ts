@@ -3,7 +3,9 @@
  * Precedence: flags over environment (`CTWATCH_*`) over file over defaults; `cli/config.ts` merges.
  */
 import * as v from 'valibot';
+import { parseDestination, parseOwner } from './budget.js';
 import {
+  BUDGETS_MAX,
   ENTRIES_MAX,
   OWNER_LOOKUPS_PER_SECOND,
   OWNER_LOOKUPS_PER_SECOND_MAX,
@@ -100,6 +102,46 @@ const assumedTimeout = (sysctl: string) =>
       describe(`What if nf_conntrack_${sysctl} were this`),
     ),
   );
+
+/** Checks a text with a parser that tells what is wrong. */
+const parsed = (parse: (text: string) => object | string) =>
+  v.pipe(
+    v.string('a text is expected'),
+    v.rawCheck(({ dataset, addIssue }) => {
+      const result = dataset.typed ? parse(dataset.value) : {};
+      if (typeof result === 'string') addIssue({ message: result });
+    }),
+  );
+
+const budget = v.pipe(
+  v.strictObject({
+    destination: v.optional(
+      v.pipe(
+        parsed(parseDestination),
+        describe('Address and port, either alone: `10.0.0.5:6379`, `10.0.0.5`, `:6379`'),
+      ),
+    ),
+    transport: v.optional(v.pipe(v.picklist(['tcp', 'udp']), describe('Only flows of this protocol'))),
+    owner: v.optional(
+      v.pipe(
+        parsed(parseOwner),
+        describe('Unit, or `process:`, `user:`, `uid:`, `container:` and a name: only its flows'),
+      ),
+    ),
+    max_entries: v.optional(v.pipe(entries, describe('Entries in the table from which on it is an alert'))),
+    max_new_per_second: v.optional(
+      v.pipe(positive('a rate above 0 is expected'), describe('New entries per second from which on it is an alert')),
+    ),
+  }),
+  v.check(
+    ({ destination, owner }) => destination !== undefined || owner !== undefined,
+    'a budget needs a destination or an owner',
+  ),
+  v.check(
+    ({ max_entries, max_new_per_second }) => max_entries !== undefined || max_new_per_second !== undefined,
+    'a budget needs max_entries or max_new_per_second',
+  ),
+);
 
 export const settingsSchema = v.strictObject({
   interval: v.optional(
@@ -199,8 +241,20 @@ export const settingsSchema = v.strictObject({
     }),
     {},
   ),
+  budget: v.optional(
+    v.pipe(v.array(budget), v.maxLength(BUDGETS_MAX, `at most ${BUDGETS_MAX} budgets are possible`)),
+    [],
+  ),
   alert: v.optional(
     v.strictObject({
+      budget: v.optional(
+        v.strictObject({
+          hold_seconds: v.optional(v.pipe(durationSeconds, describe('How long it must hold to be raised')), 3),
+          clear_hold_seconds: v.optional(clearHold, 30),
+          clear_margin_ratio: v.optional(v.pipe(ratio, describe('Cleared this part below the budget')), 0.1),
+        }),
+        {},
+      ),
       time_to_full: v.optional(timeToFullThresholds, {}),
       usage: v.optional(usageThresholds, {}),
       dropping: v.optional(v.strictObject({ clear_hold_seconds: v.optional(clearHold, 60) }), {}),
@@ -222,6 +276,7 @@ export const settingsSchema = v.strictObject({
 
 export type SettingsInput = v.InferInput<typeof settingsSchema>;
 export type Settings = v.InferOutput<typeof settingsSchema>;
+export type BudgetSettings = v.InferOutput<typeof budget>;
 export type AlertSettings = Settings['alert'];
 
 /** The defaults. */

@@ -6,10 +6,11 @@
  */
 import { listAdvice } from '../analysis/advice.js';
 import { Alerts, type AlertTransition } from '../analysis/alerts.js';
-import type { AlertName, CtEvent, DiagnosisCode, EventOf } from '../model/events.js';
+import { formatEndpoint } from '../model/address.js';
+import type { AlertName, BudgetFields, CtEvent, CulpritFields, DiagnosisCode, EventOf } from '../model/events.js';
 import type { HostFacts } from '../model/record.js';
 import type { Settings } from '../model/settings.js';
-import { culpritFields, diagnosisFields } from './culprit-fields.js';
+import { budgetFields, culpritFields, diagnosisFields } from './culprit-fields.js';
 import { addCounters, isoTime, NO_INCREASE, numbersOf, round, totalsFields, unixAt } from './fields.js';
 import type { TickObservation } from './observation.js';
 import { describeAlert } from './sentence.js';
@@ -35,7 +36,7 @@ export class AlertEvents {
 
   constructor(settings: Settings) {
     this.#settings = settings;
-    this.#alerts = new Alerts(settings.alert);
+    this.#alerts = new Alerts(settings.alert, settings.budget.length);
   }
 
   open({ recvBufferBytes, recvBufferForced }: HostFacts): void {
@@ -74,6 +75,7 @@ export class AlertEvents {
       insertFailed: tick.kernel?.insert_failed ?? 0,
       lostEvents: tick.lostEvents,
       lostRatio: tick.lostRatio,
+      budgets: tick.findings.budgets,
     });
   }
 
@@ -98,11 +100,14 @@ export class AlertEvents {
     return alert;
   }
 
-  #alert(tick: TickObservation, { name, phase, severity, sinceUnixSeconds }: AlertTransition): CtEvent {
+  #alert(tick: TickObservation, transition: AlertTransition): CtEvent {
+    const { name, phase, severity, sinceUnixSeconds } = transition;
     const { table, rate, forecast } = numbersOf(tick);
     const { active } = tick.burst;
     const { findings } = tick;
-    const culprits = culpritFields(findings);
+    const reading = transition.budget === undefined ? undefined : findings.budgets[transition.budget];
+    const budget = reading && budgetFields(reading);
+    const culprits = culpritFields(findings).filter((culprit) => budget === undefined || isBudgeted(culprit, budget));
     const burst = active && { since: isoTime(unixAt(tick, active.onsetSeconds)), ratio: active.ratio };
     const lost = tick.loss.lostNew + tick.loss.lostDestroy;
     const resolved = phase === 'resolved';
@@ -112,7 +117,7 @@ export class AlertEvents {
       level: resolved ? 'info' : severity === 'critical' ? 'error' : 'warn',
       unixSeconds: tick.at.unixSeconds,
       msg: describeAlert({
-        ...{ name, phase, severity, table, forecast, burst, lost },
+        ...{ name, phase, severity, table, forecast, burst, lost, budget },
         culprits: name === 'loss' ? [] : culprits,
         basis: findings.basis,
         diagnosis: isExplained ? findings.diagnosis.code : 'unclear',
@@ -122,13 +127,14 @@ export class AlertEvents {
       name,
       phase,
       severity,
-      key: name,
+      key: budget === undefined ? name : keyOf(budget),
       since: isoTime(sinceUnixSeconds),
       table,
       rate,
       forecast,
       ...(name === 'dropping' && { kernel: this.#damage }),
       ...(name === 'loss' && { totals: totalsFields(tick) }),
+      ...(budget !== undefined && { budget }),
       culprits: resolved ? [] : culprits,
       ...(isExplained && { diagnosis: diagnosisFields(findings.diagnosis) }),
       advice: resolved ? [] : this.#advise(name, tick),
@@ -144,4 +150,21 @@ export class AlertEvents {
       ...(plateauRatio !== undefined && { effect: { plateau_ratio: round(plateauRatio, 4) } }),
     }));
   }
+}
+
+/** Of two budgets that differ in what they are about the keys differ. */
+function keyOf({ destination, transport, owner }: BudgetFields): string {
+  return ['budget', transport, destination, owner].filter((part) => part !== undefined).join(' ');
+}
+
+/** Whether the budget is of this culprit's destination. */
+function isBudgeted(
+  { destination, expected_entries, expected_new_per_second }: CulpritFields,
+  budget: BudgetFields,
+): boolean {
+  if (destination === undefined || expected_entries !== budget.max_entries) return false;
+  return (
+    expected_new_per_second === budget.max_new_per_second &&
+    formatEndpoint(destination.ip, destination.port) === budget.destination
+  );
 }

@@ -1,12 +1,13 @@
 /** The fields of who fills the table and what it looks like, from the findings of a tick. */
+import type { BudgetReading } from '../analysis/budgets.js';
 import type { Diagnosis } from '../analysis/diagnosis.js';
 import { FLOW_STAGES, type FlowStage } from '../analysis/flow-stage.js';
 import type { StageCounts } from '../analysis/flow-traits.js';
 import type { Findings, SuspectDestination } from '../analysis/suspects.js';
 import { formatAddress } from '../model/address.js';
-import type { CulpritFields, DiagnosisFields } from '../model/events.js';
+import type { BudgetFields, CulpritFields, DiagnosisFields } from '../model/events.js';
 import { CULPRIT_SHARE_RATIO } from '../model/limits.js';
-import { transportName } from '../model/protocol.js';
+import { tcpStateName, transportName } from '../model/protocol.js';
 import { round, topFields } from './fields.js';
 
 /** Fewer look-ups tell no share. */
@@ -30,7 +31,7 @@ export function culpritFields({ source, destinations }: Findings): CulpritFields
   ];
 }
 
-function destinationFields({ talker, shareRatio, facts }: SuspectDestination): CulpritFields {
+function destinationFields({ talker, shareRatio, facts, allowed, states }: SuspectDestination): CulpritFields {
   const { entries, usual, traits } = facts;
   const [fields] = topFields([talker]);
   return {
@@ -38,12 +39,22 @@ function destinationFields({ talker, shareRatio, facts }: SuspectDestination): C
     ...fields,
     share_ratio: round(shareRatio, 4),
     entries: Math.round(entries),
+    ...(allowed?.max_entries !== undefined && { expected_entries: allowed.max_entries }),
+    ...(allowed?.max_new_per_second !== undefined && { expected_new_per_second: allowed.max_new_per_second }),
     ...(usual !== undefined && {
       usual_entries: Math.round(usual.entries),
       usual_new_per_second: round(usual.newPerSecond, 1),
     }),
-    ...stateFields(talker.protocol, traits.young),
+    ...(states === undefined ? stateFields(talker.protocol, traits.young) : countedStates(states)),
   };
+}
+
+/** Of a census. */
+function countedStates(states: Uint32Array): Pick<CulpritFields, 'states'> {
+  const total = states.reduce((sum, entries) => sum + entries, 0);
+  if (total === 0) return {};
+  const shares = [...states].map((entries, state) => [tcpStateName(state) ?? '', round(entries / total, 4)] as const);
+  return { states: Object.fromEntries(shares.filter(([, share]) => share > 0).sort(([, a], [, b]) => b - a)) };
 }
 
 /** States that are stages of their own, by the name of the kernel. */
@@ -64,6 +75,15 @@ function stateFields(protocol: number, young: StageCounts): Pick<CulpritFields, 
     return name === undefined || share === 0 ? [] : [[name, share] as const];
   });
   return { states: Object.fromEntries(states.sort(([, a], [, b]) => b - a)) };
+}
+
+/** A budget with what is there of it. */
+export function budgetFields({ budget, entries, newPerSecond }: BudgetReading): BudgetFields {
+  return {
+    ...Object.fromEntries(Object.entries(budget).filter(([, value]) => value !== undefined)),
+    ...(entries !== undefined && { entries: Math.round(entries) }),
+    ...(newPerSecond !== undefined && { new_per_second: round(newPerSecond, 1) }),
+  };
 }
 
 export function diagnosisFields({ code, confidenceRatio, evidence }: Diagnosis): DiagnosisFields {

@@ -156,7 +156,11 @@ class Watch {
     this.#settings = settings;
     this.#host = host;
     this.#openedAt = at.monotonicSeconds;
-    this.#suspects = new Suspects(this.#talkers, at.monotonicSeconds);
+    this.#suspects = new Suspects({
+      ...{ talkers: this.#talkers, openedAtSeconds: at.monotonicSeconds },
+      ...{ budgets: settings.budget, eventsSysctl: host.sysctls.events },
+      establishedSeconds: host.timeouts.tcp?.established,
+    });
     this.#tickedAt = at.monotonicSeconds;
     this.#markedAt = at.monotonicSeconds;
     this.#tableReadAt = at.monotonicSeconds;
@@ -182,15 +186,18 @@ class Watch {
   observe(record: Exclude<SourceRecord, { type: 'open' }>): Observation | undefined {
     switch (record.type) {
       case 'entries':
+        this.#suspects.observeInitial(record.batch);
         this.#observeEntries(record.at.monotonicSeconds, record.batch);
         return undefined;
       case 'batch':
         this.#observeBatch(record.at.monotonicSeconds, record.batch);
         return undefined;
       case 'census':
+        this.#suspects.observeCensus(record);
         return this.#dumps.observe(record);
       case 'lookups':
         this.#lifetimes.observeLookups(record.at.monotonicSeconds, record.batch, record.ageSeconds);
+        this.#suspects.observeYoung(record.batch, record.ageSeconds);
         return undefined;
       case 'tick':
         return this.#observeTick(record);

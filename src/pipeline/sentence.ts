@@ -2,6 +2,7 @@
 import { formatEndpoint } from '../model/address.js';
 import type {
   AlertName,
+  BudgetFields,
   CulpritFields,
   DiagnosisCode,
   ForecastFields,
@@ -100,10 +101,13 @@ interface AlertParts {
   readonly diagnosis: DiagnosisCode;
   /** Events lost so far. */
   readonly lost: number;
+  /** Only with the alert `budget`. */
+  readonly budget?: BudgetFields | undefined;
 }
 
 /** The sentence of an alert: the state, what grows, how long it will last, and who. */
 export function describeAlert(parts: AlertParts): string {
+  if (parts.name === 'budget') return describeBudget(parts);
   if (parts.phase === 'resolved') {
     return `resolved ${parts.name}: ${describeSample(parts.table, parts.growthPerSecond, parts.forecast)}`;
   }
@@ -160,6 +164,24 @@ function describeDiagnosis(code: DiagnosisCode): string {
   return code === 'unclear' ? '' : ` It looks like ${DIAGNOSIS_TEXTS[code]}.`;
 }
 
+/** `tcp to 10.0.0.5:6379 has 84,012 entries, 50 are allowed; 2,402/s new entries, 5/s are allowed.` */
+function describeBudget({ phase, budget = {} }: AlertParts): string {
+  const { destination, transport, owner, entries, new_per_second: rate } = budget;
+  const to =
+    destination === undefined ? transport : `${transport === undefined ? '' : `${transport} to `}${destination}`;
+  const who = [owner, to].filter((part) => part !== undefined).join(' at ');
+  const held = [
+    budget.max_entries === undefined || entries === undefined
+      ? undefined
+      : `${formatCount(entries)} entries, ${formatCount(budget.max_entries)} allowed`,
+    budget.max_new_per_second === undefined || rate === undefined
+      ? undefined
+      : `${formatRate(rate)} new entries, ${formatRate(budget.max_new_per_second)} allowed`,
+  ].filter((part) => part !== undefined);
+  const state = phase === 'resolved' ? 'is within its budget again' : 'is over its budget';
+  return `${who} ${state}${held.length > 0 ? `: ${held.join('; ')}` : ''}.`;
+}
+
 function describeCondition(parts: AlertParts): string {
   const growth = describeGrowth(parts);
   const state = `conntrack table ${describeFullness(parts.table)}`;
@@ -171,6 +193,8 @@ function describeCondition(parts: AlertParts): string {
       return `${state}${growth}: ${describeForecast(parts.forecast)}`;
     case 'dropping':
       return `${state}${growth}, and losing connections: ${describeDamage(parts.kernel)}`;
+    case 'budget':
+      return describeBudget(parts);
     case 'loss':
       return `events are being lost (${formatCount(parts.lost)} so far): totals stay exact, details are sampled`;
   }

@@ -153,3 +153,40 @@ describe('any sequence of inputs', () => {
     );
   });
 });
+
+describe('budget', () => {
+  const reading = (entries: number | undefined, newPerSecond = 1) => ({
+    budget: { destination: '10.0.0.5:6379', max_entries: 50, max_new_per_second: 5 },
+    ...(entries !== undefined && { entries, newPerSecond }),
+  });
+
+  /** Two budgets, of which the second is within its limits all the time. */
+  function playBudget(seconds: number, at: (second: number) => ReturnType<typeof reading>) {
+    const alerts = new Alerts(defaultSettings.alert, 2);
+    return Array.from({ length: seconds * 4 }, (_, tick) => tick / 4).flatMap((second) =>
+      alerts
+        .observe({
+          ...{ ...QUIET, monotonicSeconds: 50 + second, unixSeconds: 1000 + second },
+          budgets: [at(second), reading(50, 5)],
+        })
+        .map((transition) => ({ ...transition, second })),
+    );
+  }
+
+  it('fires when either limit is exceeded for 3 s, and is resolved a tenth below', () => {
+    for (const over of [reading(51), reading(10, 5.1)]) {
+      const transitions = playBudget(60, (second) => (second < 5 ? over : reading(44, 4)));
+      expect(transitions).toMatchObject([
+        { name: 'budget', phase: 'firing', severity: 'warning', budget: 0, second: 3 },
+        { name: 'budget', phase: 'resolved', budget: 0, second: 35 },
+      ]);
+    }
+    expect(playBudget(60, (second) => (second < 5 ? reading(51) : reading(46)))).toHaveLength(1);
+    expect(playBudget(60, () => reading(50, 5))).toEqual([]);
+  });
+
+  it('neither begins nor ends while it cannot be told', () => {
+    expect(playBudget(60, () => reading(undefined))).toEqual([]);
+    expect(playBudget(60, (second) => reading(second < 5 ? 51 : undefined))).toHaveLength(1);
+  });
+});

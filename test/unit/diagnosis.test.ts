@@ -11,7 +11,7 @@ function stages(counts: Partial<Record<FlowStage, number>> = {}): StageCounts {
 }
 
 function traits(partners: number, partnerFlows: number, young: Partial<Record<FlowStage, number>> = {}): Traits {
-  return { partners, partnerFlows, young: stages(young), ended: stages() };
+  return { partners, partnerFlows, young: stages(young), aged: stages(), ended: stages() };
 }
 
 const tcp = { subject: 'destination', protocol: 6, port: 6379, newPerSecond: 200 } as const;
@@ -19,6 +19,10 @@ const tcp = { subject: 'destination', protocol: 6, port: 6379, newPerSecond: 200
 /** One of each kind, as test/incident shows them. */
 const TYPICAL: readonly (readonly [code: string, suspect: Suspect])[] = [
   ['connection_churn', { ...tcp, paceRatio: 4, traits: traits(1, 900, { time_wait: 30, established: 3 }) }],
+  [
+    'connection_leak',
+    { ...tcp, paceRatio: 5, traits: { ...traits(1, 200, { established: 25 }), aged: stages({ established: 9 }) } },
+  ],
   [
     'connection_leak',
     { ...tcp, paceRatio: 1, traits: traits(1, 200, { established: 25 }), growthPerSecond: 190, watchedSeconds: 300 },
@@ -89,7 +93,7 @@ describe('diagnose', () => {
       subject: fc.constantFrom('destination' as const, 'source' as const),
       protocol: fc.constantFrom(1, 6, 17, 47, 132),
       port: fc.nat(65_535),
-      traits: fc.record({ partners: count, partnerFlows: count, young: counts, ended: counts }),
+      traits: fc.record({ partners: count, partnerFlows: count, young: counts, aged: counts, ended: counts }),
       newPerSecond: count,
       optional: fc.record({ paceRatio: some, growthPerSecond: some, watchedSeconds: some, idleRatio: some }),
     });
@@ -133,6 +137,15 @@ describe('symptomsOf', () => {
     expect(symptomsOf({ ...leak, watchedSeconds: 199 }).leaving).toBeUndefined();
     expect(symptomsOf({ ...leak, watchedSeconds: 201 }).leaving).toBe('stays');
     expect(symptomsOf({ ...leak, watchedSeconds: 201, growthPerSecond: 10 }).leaving).toBe('leaves');
+  });
+
+  it('calls flows held or released by what they are later, and those that nobody answered neither', () => {
+    const later = (aged: Partial<Record<FlowStage, number>>) =>
+      symptomsOf({ ...tcp, traits: { ...traits(1, 9), aged: stages(aged) } }).hold;
+    expect(later({ established: 4 })).toBe('held');
+    expect(later({ time_wait: 4, reset: 1 })).toBe('released');
+    expect(later({ unanswered: 9 })).toBeUndefined();
+    expect(later({ established: 3 })).toBeUndefined();
   });
 
   it('compares sockets with threads', () => {

@@ -189,6 +189,19 @@ describe('describeAlert', () => {
     expect(said).not.toContain('evicted');
   });
 
+  it('says what a budget allows and what is there', () => {
+    const budget = { destination: '10.0.0.5:6379', entries: 84_012, max_entries: 50 };
+    const told = { ...parts, name: 'budget' } as const;
+    expect(describeAlert({ ...told, budget })).toBe('10.0.0.5:6379 is over its budget: 84,012 entries, 50 allowed.');
+    const owned = { ...budget, owner: 'sidekiq.service', transport: 'tcp', new_per_second: 7, max_new_per_second: 5 };
+    expect(describeAlert({ ...told, budget: owned })).toBe(
+      'sidekiq.service at tcp to 10.0.0.5:6379 is over its budget: 84,012 entries, 50 allowed; 7/s new entries, 5/s allowed.',
+    );
+    expect(describeAlert({ ...told, phase: 'resolved', budget: { owner: 'uid:33', max_entries: 5, entries: 3 } })).toBe(
+      'uid:33 is within its budget again: 3 entries, 5 allowed.',
+    );
+  });
+
   it('says how many events are lost and what stays exact', () => {
     expect(describeAlert({ ...parts, name: 'loss', lost: 51_000 })).toBe(
       'events are being lost (51,000 so far): totals stay exact, details are sampled.',

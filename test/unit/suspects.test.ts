@@ -36,7 +36,7 @@ function batchOf(flow: Flow): EventBatch {
 /** Suspects with a hand on what happens in each tick of a quarter second. */
 class Play {
   readonly talkers = new Talkers();
-  readonly suspects = new Suspects(this.talkers, 0);
+  readonly suspects = new Suspects({ talkers: this.talkers, openedAtSeconds: 0 });
   findings: Findings | undefined;
   seconds = 0;
 
@@ -112,6 +112,22 @@ describe('Suspects', () => {
     expect(play.findings?.destinations[0]?.facts.usual).toEqual(usual);
   });
 
+  it('does not learn what is several times the usual rate, before it has lasted ten minutes', () => {
+    const play = new Play();
+    const second = (perTick: number) => {
+      for (let i = 0; i < 4; i++) {
+        play.fresh({}, perTick);
+        play.tick();
+      }
+    };
+    const usual = () => play.findings?.destinations[0]?.facts.usual?.newPerSecond ?? 0;
+    for (let i = 0; i < 60; i++) second(5);
+    for (let i = 0; i < 590; i++) second(20);
+    expect(usual()).toBeLessThan(22);
+    for (let i = 0; i < 600; i++) second(20);
+    expect(usual()).toBeGreaterThan(60);
+  });
+
   it('forgets a destination whose counter went to another', () => {
     const play = new Play();
     play.fresh({ port: 1 }, 3);
@@ -129,7 +145,7 @@ describe('Suspects', () => {
     }
     for (let i = 0; i < 40; i++) {
       for (let id = 0; id < 25; id++) play.fresh({ id });
-      play.suspects.observeYoung(batchOf({ tcpState: 7 }));
+      play.suspects.observeYoung(batchOf({ tcpState: 7 }), 2);
       play.tick(BURST);
     }
     const { diagnosis, destinations } = play.findings ?? {};
@@ -142,7 +158,7 @@ describe('Suspects', () => {
     const play = new Play();
     for (let i = 0; i < 40; i++) {
       for (let n = 0; n < 50; n++) play.fresh({ id: n, source: 77, destination: i * 50 + n + 100 });
-      play.suspects.observeYoung(batchOf({ source: 77, destination: 3, tcpState: 1, status: 0 }));
+      play.suspects.observeYoung(batchOf({ source: 77, destination: 3, tcpState: 1, status: 0 }), 2);
       play.tick(BURST);
     }
     expect(play.findings).toMatchObject({ source: { shareRatio: 1 }, diagnosis: { code: 'scan' } });
@@ -158,5 +174,48 @@ describe('Suspects', () => {
     const source = play.findings?.source;
     expect(source?.shareRatio).toBeGreaterThan(0.4);
     expect(new Uint32Array(source?.address.buffer ?? new ArrayBuffer(4))[0]).toBe(77);
+  });
+
+  /** A dump of `count` entries of port 5432, established, with this time left, and 100 of port 80 in TIME_WAIT. */
+  function dump(count: number, leftSeconds: number): EventBatch[] {
+    const idle = batchOf({ port: 5432, tcpState: 3 });
+    const closed = batchOf({ port: 80, tcpState: 7 });
+    idle.columns.timeoutSeconds[0] = leftSeconds;
+    idle.columns.present[0] = (idle.columns.present[0] ?? 0) | PRESENT.timeout;
+    return [...Array.from({ length: count }, () => idle), ...Array.from({ length: 100 }, () => closed)];
+  }
+
+  it('finds entries that nobody has used for an hour in the initial dump', () => {
+    const play = new Play();
+    for (const batch of dump(2000, 432_000 - 7200)) play.suspects.observeInitial(batch);
+    for (let i = 0; i < 40; i++) {
+      if (i % 4 === 0) play.fresh({ port: 80 });
+      play.tick();
+    }
+    expect(play.findings).toMatchObject({
+      basis: 'entries',
+      destinations: [{ talker: { port: 5432, newPerSecond: 0 }, idleRatio: 1, facts: { entries: 2000 } }, {}],
+      diagnosis: { code: 'timeout_artefact' },
+    });
+    const inUse = new Play();
+    for (const batch of dump(2000, 432_000 - 600)) inUse.suspects.observeInitial(batch);
+    expect(inUse.tick().diagnosis.code).toBe('unclear');
+  });
+
+  it('takes entries and states from a census that is whole', () => {
+    const play = new Play();
+    play.fresh({ port: 80 }, 40);
+    play.tick();
+    const at = { monotonicSeconds: 0.25, unixSeconds: 1_790_000_000 };
+    const read = (rows: number) => {
+      play.suspects.observeCensus({ type: 'census', at, phase: 'begin', purpose: 'census' });
+      for (const batch of dump(30, 432_000)) play.suspects.observeCensus({ type: 'census', at, phase: 'rows', batch });
+      play.suspects.observeCensus({ type: 'census', at, phase: 'end', rows });
+      return play.tick();
+    };
+    expect(read(200).destinations).toMatchObject([{ talker: { port: 80 }, facts: { entries: 40 } }]);
+    const { destinations } = read(130);
+    expect(destinations[0]).toMatchObject({ talker: { port: 80 }, facts: { entries: 100 } });
+    expect(destinations[0]?.states?.[7]).toBe(100);
   });
 });
