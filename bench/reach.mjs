@@ -8,6 +8,7 @@ export const REACH = {
   idle: 'at most 0.2 %',
   burst: 'at most 2 s',
   start: 'at most 200 ms',
+  owners: 'at most 2 %',
   recordCpu: 'at most 0.3 us',
   recordBytes: 'at most 12',
   forecastEvent: 'at most 100 ns',

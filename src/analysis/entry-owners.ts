@@ -20,7 +20,7 @@ interface Destination {
   readonly protocol: number;
   readonly port: number;
   readonly opened: { readonly words: Uint32Array; readonly parts: Parts }[];
-  accepted: Parts;
+  others: Parts;
 }
 
 export class EntryOwners {
@@ -50,7 +50,7 @@ export class EntryOwners {
       ?.find((each) => isDestination(each, words, row * 4, length, protocol, port));
     if (found === undefined) return undefined;
     const source = columns.originalSource.words;
-    const parts = found.opened.find((each) => isAt(each.words, source, row * 4, length))?.parts ?? found.accepted;
+    const parts = found.opened.find((each) => isAt(each.words, source, row * 4, length))?.parts ?? found.others;
     // Spread evenly, whatever range the ports are of.
     const place = (Math.imul(columns.originalSourcePort[row] ?? 0, 0x9e3779b1) >>> 0) / 2 ** 32;
     return parts.find(({ upTo }) => place < upTo)?.key;
@@ -69,13 +69,14 @@ export class EntryOwners {
     this.#byHash.set(hash, chain);
     let destination = chain.find((each) => isDestination(each, words, 0, length, Number(protocol), Number(port)));
     if (destination === undefined) {
-      destination = { length, words, protocol: Number(protocol), port: Number(port), opened: [], accepted: [] };
+      destination = { length, words, protocol: Number(protocol), port: Number(port), opened: [], others: [] };
       chain.push(destination);
     }
     const parts = partsOf(group);
     const source = first.source === undefined ? undefined : parseAddress(first.source);
-    if (first.direction === 'accepted') destination.accepted = parts;
-    else if (source !== undefined) destination.opened.push({ words: new Uint32Array(source.bytes.buffer), parts });
+    if (source !== undefined) destination.opened.push({ words: new Uint32Array(source.bytes.buffer), parts });
+    // Of a destination whose sources are too many to be told apart, or that accepts.
+    else if (destination.others.length === 0 || first.direction === 'accepted') destination.others = parts;
   }
 }
 

@@ -3,9 +3,9 @@
  *
  *   sighting ──> counter of (destination, direction, own source, owner) ──> shares of a destination, owner of an entry
  *
- * What is remembered stays true of entries whose socket is long gone: those in TIME_WAIT. 1,024 counters; the smallest gives way to a
- * newcomer, which inherits its weight for the order alone (space-saving), so that no share is too high. Weights decay forward, as
- * those of `talkers`. Does not know whose a single flow is.
+ * What is remembered stays true of entries whose socket is long gone: those in TIME_WAIT. 1,024 counters; when they are used up the
+ * smallest quarter goes, and newcomers begin with the weight of the largest of these for the order alone (space-saving), so that no
+ * share is too high. Weights decay forward, as those of `talkers`. Does not know whose a single flow is.
  * Sources: Metwally, Agrawal, El Abbadi (ICDT 2005); Boyer and Moore, "MJRTY" (1981) for the process of an owner.
  */
 import { formatAddress } from '../model/address.js';
@@ -23,6 +23,9 @@ export interface OwnedDestination {
   /** 0 for ICMP. */
   readonly port: number;
 }
+
+/** Own sources of a destination that are told apart: a host has few addresses, but all of 127.0.0.0/8. */
+const SOURCES_MAX = 8;
 
 /** Time constant of the decay, seconds: as long as an entry of a closed connection stays. */
 const DECAY_SECONDS = 120;
@@ -50,7 +53,7 @@ class Counter {
   #lead = 0;
   #atSeconds = 0;
 
-  constructor({ source, direction, owner }: OwnerSighting, destination: string, error: number) {
+  constructor({ direction, owner }: OwnerSighting, destination: string, source: string | undefined, error: number) {
     this.destination = destination;
     this.source = source;
     this.direction = direction;
@@ -85,7 +88,11 @@ class Counter {
 }
 
 export class Owners {
-  readonly #counters = new Map<string, Counter>();
+  /** By destination, then by direction, source and owner. */
+  readonly #counters = new Map<string, Map<string, Counter>>();
+  #used = 0;
+  /** Largest weight that had to go. */
+  #floor = 0;
   #gain = 1;
   #atSeconds: number | undefined;
   /** Made when entries are asked for, dropped when more is known. */
@@ -97,21 +104,20 @@ export class Owners {
     this.#entries = undefined;
     for (const sighting of sightings) {
       const destination = destinationKey(sighting.protocol, sighting.destination, sighting.port);
-      const key = JSON.stringify([destination, sighting.direction, sighting.source, sighting.owner?.key]);
-      const counter = this.#counters.get(key) ?? this.#takeCounter(key, destination, sighting);
-      counter.add(sighting, this.#gain, monotonicSeconds);
+      this.#counterOf(destination, sighting).add(sighting, this.#gain, monotonicSeconds);
     }
   }
 
   /** Counters in use. */
   get used(): number {
-    return this.#counters.size;
+    return this.#used;
   }
 
   /** What is known of a destination; undefined when too few of its flows were looked up lately. */
   of({ family, protocol, address, port }: OwnedDestination, monotonicSeconds: number): DestinationOwners | undefined {
     const key = destinationKey(protocol, formatAddress(family, address), port);
-    const counters = [...this.#counters.values()].filter(({ destination }) => destination === key);
+    const counters = [...(this.#counters.get(key)?.values() ?? [])];
+    if (counters.length === 0) return undefined;
     const seconds = monotonicSeconds - (this.#atSeconds ?? monotonicSeconds);
     const flows =
       (counters.reduce((sum, { weight }) => sum + weight, 0) / this.#gain) * Math.exp(-seconds / DECAY_SECONDS);
@@ -129,23 +135,42 @@ export class Owners {
    * destination, its entries are divided among them as its looked-up flows were: right in sum, not for each.
    */
   ownerOf(columns: EventColumns, row: number): string | undefined {
-    this.#entries ??= new EntryOwners([...this.#counters.values()]);
+    this.#entries ??= new EntryOwners([...this.#all()]);
     return this.#entries.of(columns, row);
   }
 
-  #takeCounter(key: string, destination: string, sighting: OwnerSighting): Counter {
-    let error = 0;
-    if (this.#counters.size >= OWNER_COUNTERS_MAX) {
-      let smallestKey = '';
-      error = Number.POSITIVE_INFINITY;
-      for (const [otherKey, { total }] of this.#counters) {
-        if (total < error) [smallestKey, error] = [otherKey, total];
-      }
-      this.#counters.delete(smallestKey);
-    }
-    const counter = new Counter(sighting, destination, error);
-    this.#counters.set(key, counter);
+  #counterOf(destination: string, sighting: OwnerSighting): Counter {
+    const { direction, source, owner } = sighting;
+    let counters = this.#counters.get(destination);
+    const known = counters?.get(`${direction} ${source} ${owner?.key}`);
+    if (known !== undefined) return known;
+    if (this.#used >= OWNER_COUNTERS_MAX) this.#makeRoom();
+    counters = this.#counters.get(destination) ?? new Map<string, Counter>();
+    this.#counters.set(destination, counters);
+    const sources = new Set([...counters.values()].map((counter) => counter.source));
+    const kept = sources.has(source) || sources.size < SOURCES_MAX ? source : undefined;
+    const key = `${direction} ${kept} ${owner?.key}`;
+    const counter = counters.get(key) ?? new Counter(sighting, destination, kept, this.#floor);
+    if (!counters.has(key)) this.#used += 1;
+    counters.set(key, counter);
     return counter;
+  }
+
+  *#all(): Generator<Counter> {
+    for (const counters of this.#counters.values()) yield* counters.values();
+  }
+
+  #makeRoom(): void {
+    const totals = [...this.#all()].map(({ total }) => total).sort((a, b) => a - b);
+    this.#floor = totals[Math.floor(totals.length / 4)] ?? 0;
+    for (const [destination, counters] of this.#counters) {
+      for (const [key, { total }] of counters) {
+        if (total > this.#floor) continue;
+        counters.delete(key);
+        this.#used -= 1;
+      }
+      if (counters.size === 0) this.#counters.delete(destination);
+    }
   }
 
   #advance(monotonicSeconds: number): void {
@@ -153,10 +178,11 @@ export class Owners {
     this.#atSeconds = monotonicSeconds;
     this.#gain *= Math.exp(Math.min(Math.max(0, seconds) / DECAY_SECONDS, 200));
     if (this.#gain < GAIN_MAX) return;
-    for (const counter of this.#counters.values()) {
+    for (const counter of this.#all()) {
       counter.total /= this.#gain;
       counter.error /= this.#gain;
     }
+    this.#floor /= this.#gain;
     this.#gain = 1;
   }
 }

@@ -90,6 +90,7 @@ export class OwnerLookups {
   readonly #sample: FlowSample;
   readonly #fresh: Allowance;
   readonly #probes = new Allowance(OWNER_PROBES_PER_SECOND, 1);
+  readonly #questions = new Allowance(OWNER_PROBES_PER_SECOND, OWNER_PROBES_PER_SECOND / 2);
   readonly #known = new Allowance(OWNER_KNOWN_CPU_RATIO, OWNER_CPU_SECONDS);
   readonly #scan = new Allowance(OWNER_SCAN_CPU_RATIO, OWNER_CPU_SECONDS);
   readonly #pending = new Map<number, Pending>();
@@ -117,16 +118,18 @@ export class OwnerLookups {
     const { newCount } = batch;
     if (newCount === 0) return;
     const picks = this.#sample.observe(batch, monotonicSeconds);
-    const may = this.#may(monotonicSeconds);
     const left = Math.floor(this.#fresh.left(monotonicSeconds));
-    const newest = fresh && may ? Math.max(0, Math.min(newCount, left)) : 0;
+    const newest = fresh ? Math.max(0, Math.min(newCount, left)) : 0;
     // Where all are asked for there is nothing to pick.
     if (newest < newCount) this.#picks.push(...picks);
     if (this.#picks.length > 0) {
       const since = monotonicSeconds - OWNER_PICK_SECONDS;
       this.#picks = this.#picks.filter(({ atSeconds }) => atSeconds >= since).slice(-this.#options.perSecond);
     }
-    if (!may || newest + this.#picks.length === 0) return;
+    // Picks can wait for fresh flows where there are many: a question costs as much for one as for ten.
+    const due = fresh || this.#questions.left(monotonicSeconds) >= 1;
+    if (!due || !this.#may(monotonicSeconds) || newest + this.#picks.length === 0) return;
+    this.#questions.spend(1);
     this.#fresh.spend(newest);
     const flows = Array.from({ length: newest }, (_, i) =>
       copyFlow(batch.columns, newCount - newest + i, monotonicSeconds),

@@ -86,18 +86,18 @@ export const TOP_LISTED = 5;
 export const OWNER_LOOKUPS_PER_SECOND = 200;
 export const OWNER_LOOKUPS_PER_SECOND_MAX = 1000;
 
-/** How often the source waits for the next new flow to ask for it at once, a second: 0.1 ms of CPU each. */
-export const OWNER_PROBES_PER_SECOND = 20;
+/** How often the source waits for the next new flow to ask for it at once, a second: 0.2 ms of CPU each. */
+export const OWNER_PROBES_PER_SECOND = 10;
 
 /** Part of the questions that goes to flows asked for at once; the rest to every kind of traffic, however rare. */
 export const OWNER_FRESH_RATIO = 0.75;
 
 /** How long a flow that was picked may wait for its question, seconds: what is asked for too late is not there any more. */
-export const OWNER_PICK_SECONDS = 0.1;
+export const OWNER_PICK_SECONDS = 0.25;
 
 /** CPU time for reading /proc/PID/fd in the long run, as a part of one core, and what may be spent at once, seconds. */
-export const OWNER_KNOWN_CPU_RATIO = 0.008;
-export const OWNER_SCAN_CPU_RATIO = 0.005;
+export const OWNER_KNOWN_CPU_RATIO = 0.005;
+export const OWNER_SCAN_CPU_RATIO = 0.002;
 export const OWNER_CPU_SECONDS = 0.3;
 
 /** Going through all processes in one question, seconds of CPU: it holds one of the four threads that read files. */
