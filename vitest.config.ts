@@ -25,6 +25,16 @@ export default defineConfig({
           hookTimeout: 60_000,
         },
       },
+      // Its incidents run side by side, as many as the test says.
+      {
+        test: {
+          name: 'incident',
+          include: ['test/incident/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
+        },
+      },
     ],
     coverage: { include: ['src/**'], reporter: ['text-summary'], reportsDirectory: 'coverage' },
   },

@@ -6,7 +6,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -16,7 +16,13 @@ const forTests = process.argv.includes('--test');
 
 /** Programs that must be on the PATH and the Debian packages that have them. */
 const BUILD_PACKAGES = { 'g++': 'g++', make: 'make', python3: 'python3', nft: 'nftables', ip: 'iproute2' };
-const TEST_PACKAGES = { conntrack: 'conntrack', clang: 'clang', 'clang-format': 'clang-format' };
+const TEST_PACKAGES = {
+  ...{ conntrack: 'conntrack', clang: 'clang', 'clang-format': 'clang-format' },
+  // The incident that the tests re-enact. Its jobs need ruby-redis, which sidekiq depends on.
+  ...{ 'redis-server': 'redis-server', sidekiq: 'ruby-sidekiq' },
+};
+/** What invoke-rc.d asks before it starts the service of a package: 101 is no. */
+const POLICY = '/usr/sbin/policy-rc.d';
 
 function main() {
   if (Number.parseInt(process.versions.node, 10) < MINIMUM_NODE_MAJOR) {
@@ -51,6 +57,11 @@ function aptInstall(packages) {
   console.error(`ctwatch: installing ${packages.join(', ')}`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   run('apt-get', ['update', '-qq'], { env });
+  // The tests start a Redis of their own; the one of the package would listen on this host.
+  if (!existsSync(POLICY)) {
+    process.once('exit', () => rmSync(POLICY, { force: true }));
+    writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  }
   run('apt-get', command.split(' ').slice(1), { env });
 }
 

@@ -23,6 +23,7 @@ function main() {
   check('addon with sanitizers', 'node', ['node_modules/node-gyp/bin/node-gyp.js', 'build', '--debug']);
   vitest('kernel', 'kernel, sanitized addon', sanitizerEnvironment());
   vitest('process');
+  vitest('incident');
   const ciSkips = process.env.CI === 'true' ? total.skipped : 0;
   console.log(`\n${total.passed} passed, ${total.failed + ciSkips} failed, ${total.skipped - ciSkips} skipped`);
   process.exit(total.failed + ciSkips > 0 ? 1 : 0);
