@@ -1,9 +1,9 @@
 /**
  * Who asks for the most connections: the busiest sources, each with how many destinations it asks and what they answer.
  *
- * Space-saving with 64 counters like `talkers.ts`, but over a sample of the new flows, so counters are searched one by one. The
- * sample is those flows whose id passes a mask that keeps it near 1,000/s: the kernel's id is a hash of the tuple. A source that
- * makes more than a 64th of the new flows is found.
+ * Space-saving with 64 counters found by hash like those of `talkers.ts`, but over a sample of the new flows, so the smallest is
+ * searched for one by one. The sample is those flows whose id passes a mask that keeps it near 1,000/s: the kernel's id is a hash
+ * of the tuple. A source that makes more than a 64th of the new flows is found.
  * Source: Metwally, Agrawal, El Abbadi (ICDT 2005).
  */
 import { AF_INET6 } from '../model/address.js';
@@ -21,6 +21,9 @@ const MASK_MAX = 2 ** 20 - 1;
 /** Time constant of the decay, seconds. */
 const DECAY_SECONDS = 10;
 const KEY_WORDS = 5;
+/** Hash slots: four a counter, so that a probe ends after one or two steps. A power of two. */
+const SLOTS = SOURCES_MAX * 4;
+const SLOT_MASK = SLOTS - 1;
 
 /** A busy source. */
 export interface SourceFacts {
@@ -43,6 +46,9 @@ export class SourceFactsTable {
   readonly #errors = new Float64Array(SOURCES_MAX);
   readonly #protocols = new Uint8Array(SOURCES_MAX);
   readonly #traits = new FlowTraits(SOURCES_MAX);
+  readonly #hashes = new Uint32Array(SOURCES_MAX);
+  /** Counter + 1, or 0 for a free slot. */
+  readonly #slots = new Uint8Array(SLOTS);
   #used = 0;
   #total = 0;
   #mask = 0;
@@ -109,10 +115,13 @@ export class SourceFactsTable {
 
   #find(columns: EventColumns, row: number): number | undefined {
     if (this.#used > 0 && this.#holds(this.#last, columns, row)) return this.#last;
-    for (let counter = 0; counter < this.#used; counter++) {
-      if (!this.#holds(counter, columns, row)) continue;
-      this.#last = counter;
-      return counter;
+    let slot = sourceHash(columns, row) & SLOT_MASK;
+    for (let entry = this.#slots[slot] ?? 0; entry !== 0; entry = this.#slots[slot] ?? 0) {
+      if (this.#holds(entry - 1, columns, row)) {
+        this.#last = entry - 1;
+        return entry - 1;
+      }
+      slot = (slot + 1) & SLOT_MASK;
     }
     return undefined;
   }
@@ -134,7 +143,9 @@ export class SourceFactsTable {
     else {
       counter = 0;
       for (let i = 1; i < SOURCES_MAX; i++) if ((this.#weights[i] ?? 0) < (this.#weights[counter] ?? 0)) counter = i;
+      this.#unlink(counter);
     }
+    this.#link(counter, sourceHash(columns, row));
     this.#errors[counter] = this.#weights[counter] ?? 0;
     this.#traits.reset(counter);
     const { words } = columns.originalSource;
@@ -146,6 +157,33 @@ export class SourceFactsTable {
     this.#last = counter;
     return counter;
   }
+
+  #link(counter: number, hash: number): void {
+    this.#hashes[counter] = hash;
+    let slot = hash & SLOT_MASK;
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & SLOT_MASK;
+    this.#slots[slot] = counter + 1;
+  }
+
+  /** Frees the slot of `counter` and moves later ones of the same run back, so that no probe meets a hole. */
+  #unlink(counter: number): void {
+    let hole = (this.#hashes[counter] ?? 0) & SLOT_MASK;
+    while (this.#slots[hole] !== counter + 1) hole = (hole + 1) & SLOT_MASK;
+    for (let slot = (hole + 1) & SLOT_MASK; this.#slots[slot] !== 0; slot = (slot + 1) & SLOT_MASK) {
+      const entry = this.#slots[slot] ?? 0;
+      const home = (this.#hashes[entry - 1] ?? 0) & SLOT_MASK;
+      if (((slot - home) & SLOT_MASK) < ((slot - hole) & SLOT_MASK)) continue;
+      this.#slots[hole] = entry;
+      hole = slot;
+    }
+    this.#slots[hole] = 0;
+  }
+}
+
+/** Hash of the source of a row: address and family. */
+function sourceHash(columns: EventColumns, row: number): number {
+  const family = columns.family[row] ?? 0;
+  return addressHash(columns.originalSource.words, row, family === AF_INET6) ^ family;
 }
 
 function destinationHash(columns: EventColumns, row: number): number {
