@@ -4,7 +4,8 @@
  *   alive    one ring of seconds a class; a cell is a cohort        older    those that left the ring
  *   weights  how many flows a seen one of a second stands for, as others of it were lost
  *
- * Most classes of most hosts are empty, so each has a total that says so. Does not know what has expired: see `hazards.ts`.
+ * Most classes of most hosts are empty, so each has a total that says so; most others have nobody older than the kernel's timeouts,
+ * so ages are written and read up to the oldest one only. Does not know what has expired: see `hazards.ts`.
  */
 import { CLASS_COUNT } from './flow-classes.js';
 import { AGE_BINS, AGES_SECONDS } from './hazards.js';
@@ -17,6 +18,10 @@ export class Cohorts {
   /** Whether the totals are the exact sums. */
   #isExact = true;
   readonly #weights = new Float64Array(AGES_SECONDS).fill(1);
+  /** No cell of the class that is not 0 is of a second before this one. */
+  readonly #oldest = new Float64Array(CLASS_COUNT).fill(Number.POSITIVE_INFINITY);
+  /** The second after which every weight is 1 again. */
+  #weighedUntil = Number.NEGATIVE_INFINITY;
   readonly #entriesByAge = new Float64Array(AGE_BINS);
   readonly #weightsByAge = new Float64Array(AGE_BINS).fill(1);
 
@@ -25,6 +30,7 @@ export class Cohorts {
     const cell = index * AGES_SECONDS + (second % AGES_SECONDS);
     this.#alive[cell] = (this.#alive[cell] ?? 0) + 1;
     this.#totals[index] = (this.#totals[index] ?? 0) + 1;
+    if (second < (this.#oldest[index] ?? 0)) this.#oldest[index] = second;
   }
 
   /** Takes entries out that were born in a second; part of one when it stands for another that was lost. */
@@ -35,8 +41,9 @@ export class Cohorts {
       this.#older[index] = (this.#older[index] ?? 0) - entries;
       return;
     }
-    const cell = index * AGES_SECONDS + (((bornSecond % AGES_SECONDS) + AGES_SECONDS) % AGES_SECONDS);
+    const cell = index * AGES_SECONDS + cellOf(bornSecond);
     this.#alive[cell] = (this.#alive[cell] ?? 0) - entries;
+    if (bornSecond < (this.#oldest[index] ?? 0)) this.#oldest[index] = bornSecond;
   }
 
   /** Sampled entries of a class. */
@@ -44,12 +51,24 @@ export class Cohorts {
     return this.#totals[index] ?? 0;
   }
 
+  /** The first age in the ring, 0..512 s, from which on nobody of a class is. */
+  agesEnd(index: number, second: number): number {
+    const offset = index * AGES_SECONDS;
+    let oldest = Math.max(this.#oldest[index] ?? 0, second - AGES_SECONDS + 1);
+    while (oldest <= second && (this.#alive[offset + cellOf(oldest)] ?? 0) === 0) oldest += 1;
+    if (oldest > second) oldest = Number.POSITIVE_INFINITY;
+    this.#oldest[index] = oldest;
+    return Math.max(0, second - oldest + 1);
+  }
+
   /** Sampled entries of a class by age bin, never negative; valid until the next call. */
   entriesByAge(index: number, second: number): Float64Array {
     const entries = this.#entriesByAge;
-    writeByAge(entries, this.#alive, index * AGES_SECONDS, second);
+    const end = this.agesEnd(index, second);
+    writeByAge(entries, this.#alive, index * AGES_SECONDS, second, end);
     // A flow that is withdrawn for another one's lost end may leave less than nothing.
-    for (let age = 0; age < AGES_SECONDS; age++) if ((entries[age] ?? 0) < 0) entries[age] = 0;
+    for (let age = 0; age < end; age++) if ((entries[age] ?? 0) < 0) entries[age] = 0;
+    entries.fill(0, end, AGES_SECONDS);
     entries[AGES_SECONDS] = Math.max(0, this.#older[index] ?? 0);
     return entries;
   }
@@ -60,11 +79,17 @@ export class Cohorts {
    */
   entriesNow(index: number, second: number, passed: number): Float64Array {
     const entries = this.entriesByAge(index, second);
-    writeByAge(this.#weightsByAge, this.#weights, 0, second);
-    let here = (entries[AGES_SECONDS] ?? 0) * (this.#weightsByAge[AGES_SECONDS] ?? 1);
-    for (let bin = AGES_SECONDS; bin >= 0; bin--) {
-      const younger = bin === 0 ? 0 : (entries[bin - 1] ?? 0) * (this.#weightsByAge[bin - 1] ?? 1);
-      entries[bin] = (bin === AGES_SECONDS ? here : (1 - passed) * here) + passed * younger;
+    const weights = this.#weightsByAge;
+    if (second < this.#weighedUntil) writeByAge(weights, this.#weights, 0, second, AGES_SECONDS);
+    else weights.fill(1);
+    // One more than the oldest, who go on to the next bin; the pool of those that left the ring keeps what it has.
+    const last = Math.min(AGES_SECONDS - 1, this.agesEnd(index, second));
+    const oldest = (entries[AGES_SECONDS - 1] ?? 0) * (weights[AGES_SECONDS - 1] ?? 1);
+    entries[AGES_SECONDS] = (entries[AGES_SECONDS] ?? 0) * (weights[AGES_SECONDS] ?? 1) + passed * oldest;
+    let here = (entries[last] ?? 0) * (weights[last] ?? 1);
+    for (let bin = last; bin >= 0; bin--) {
+      const younger = bin === 0 ? 0 : (entries[bin - 1] ?? 0) * (weights[bin - 1] ?? 1);
+      entries[bin] = (1 - passed) * here + passed * younger;
       here = younger;
     }
     return entries;
@@ -75,6 +100,7 @@ export class Cohorts {
     const cell = second % AGES_SECONDS;
     const before = this.#weights[cell] ?? 1;
     this.#weights[cell] = before === 1 ? weight : (before + weight) / 2;
+    this.#weighedUntil = second + AGES_SECONDS;
   }
 
   /** Ends a second: the oldest cohort joins those that are older, and its cell is free for the next second. */
@@ -100,6 +126,8 @@ export class Cohorts {
     }
     this.#older[toClass] = (this.#older[toClass] ?? 0) + (this.#older[fromClass] ?? 0);
     this.#older[fromClass] = 0;
+    this.#oldest[toClass] = Math.min(this.#oldest[toClass] ?? 0, this.#oldest[fromClass] ?? 0);
+    this.#oldest[fromClass] = Number.POSITIVE_INFINITY;
     this.#alive.fill(0, fromClass * AGES_SECONDS, (fromClass + 1) * AGES_SECONDS);
     this.#sumUp(fromClass);
     this.#sumUp(toClass);
@@ -114,9 +142,15 @@ export class Cohorts {
   }
 }
 
-/** Writes a ring of seconds, from `offset` on, as ages: the newest is `second`. */
-function writeByAge(ages: Float64Array, ring: Float64Array, offset: number, second: number): void {
-  const newest = second % AGES_SECONDS;
-  for (let age = 0; age <= newest; age++) ages[age] = ring[offset + newest - age] ?? 0;
-  for (let age = newest + 1; age < AGES_SECONDS; age++) ages[age] = ring[offset + newest - age + AGES_SECONDS] ?? 0;
+/** The cell of a second, which may be before the first event. */
+function cellOf(second: number): number {
+  return ((second % AGES_SECONDS) + AGES_SECONDS) % AGES_SECONDS;
+}
+
+/** Writes a ring of seconds, from `offset` on, as ages below `end`: the newest is `second`. */
+function writeByAge(ages: Float64Array, ring: Float64Array, offset: number, second: number, end: number): void {
+  const newest = offset + (second % AGES_SECONDS);
+  const turn = Math.min(end, newest - offset + 1);
+  for (let age = 0; age < turn; age++) ages[age] = ring[newest - age] ?? 0;
+  for (let age = turn; age < end; age++) ages[age] = ring[newest - age + AGES_SECONDS] ?? 0;
 }

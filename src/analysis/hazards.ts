@@ -78,18 +78,22 @@ export class Hazards {
   readonly #sinceSweep = new Float64Array(AGES_SECONDS);
   #expectedGone = 0;
   #gone = 0;
+  /** First bin of the ring that nobody has ever been in: nothing is learned of it or of a later one. */
+  #agesEnd = 0;
 
   /** Counts an entry of this age, 0.. s, that was collected. */
   collect(ageSeconds: number): void {
     const bin = Math.min(ageSeconds, AGES_SECONDS);
     this.#leaving[bin] = (this.#leaving[bin] ?? 0) + 1;
     this.#leavingTotal += 1;
+    if (bin < AGES_SECONDS && bin >= this.#agesEnd) this.#agesEnd = bin + 1;
   }
 
   /**
    * Ends a second.
    */
   close(second: SecondOfCollection): void {
+    this.#agesEnd = Math.max(this.#agesEnd, second.agesEnd);
     this.#compare(second);
     this.#spread(second);
     this.#expose(second);
@@ -185,6 +189,7 @@ export class Hazards {
     this.#sinceSweep.fill(0);
     this.#expectedGone = 0;
     this.#gone = 0;
+    this.#agesEnd = 0;
   }
 
   /** At a sweep: how many of those there at the last one have gone, against what the hazards say. */
@@ -275,7 +280,8 @@ export class Hazards {
   #exposeLikely(aliveByAge: Float64Array, isHidden: number, kept: number): void {
     const [deaths, exposure, survival, expired] = [this.#deaths, this.#exposure, this.#survival, this.#expired];
     const [likely, hidden] = [this.#likelyExposure, this.#hiddenExposure];
-    for (let bin = 0; bin < AGE_BINS; bin++) {
+    const end = this.#agesEnd;
+    for (let bin = 0; bin < AGE_BINS; bin = nextBin(bin, end)) {
       deaths[bin] = (deaths[bin] ?? 0) * kept;
       exposure[bin] = (exposure[bin] ?? 0) * kept;
       const alive = aliveByAge[bin] ?? 0;
@@ -323,6 +329,8 @@ export class Hazards {
 export interface SecondOfCollection {
   /** Entries in the table by age bin. */
   readonly aliveByAge: Float64Array;
+  /** First age, 0..512 s, from which on there are none, but for the pool of the oldest. */
+  readonly agesEnd: number;
   readonly newPerSecond: number;
   /** Whole seconds since the one in which everything was last collected. */
   readonly windowSeconds: number;
@@ -332,6 +340,11 @@ export interface SecondOfCollection {
   readonly isSwept: boolean;
   /** Whole seconds from the one in which it began to this one, both included; 0 for what is over in a moment. */
   readonly sweepSeconds: number;
+}
+
+/** The age bin after `bin` where nobody is in [end, 512): beyond, straight to the pool of the oldest. */
+export function nextBin(bin: number, end: number): number {
+  return bin + 1 < end ? bin + 1 : bin < AGES_SECONDS ? AGES_SECONDS : AGE_BINS;
 }
 
 function liveRatio(live: number, expired: number): number {

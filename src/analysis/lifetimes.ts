@@ -14,7 +14,7 @@ import { Cohorts } from './cohorts.js';
 import { Collector, type CollectorSnapshot } from './collector.js';
 import type { Endings } from './endings.js';
 import { CLASS_COUNT, type FlowClass, FlowClasses } from './flow-classes.js';
-import { AGE_BINS, AGES_SECONDS, Hazards, type LearnedHazards } from './hazards.js';
+import { AGE_BINS, AGES_SECONDS, Hazards, type LearnedHazards, nextBin } from './hazards.js';
 import { InitialEntries, type InitialView, initialParts } from './initial-entries.js';
 import { PooledHazards } from './pooled-hazards.js';
 import { type SightedLives, Sightings } from './sightings.js';
@@ -245,7 +245,8 @@ export class Lifetimes {
       if (this.#cohorts.total(index) <= 0) continue;
       const ages = this.#agesNow(index);
       const liveRatios = this.#liveRatiosOf(this.#hazards[index] as Hazards);
-      for (let bin = 0; bin < AGE_BINS; bin++) {
+      const end = this.#agesEndNow(index);
+      for (let bin = 0; bin < AGE_BINS; bin = nextBin(bin, end)) {
         const entries = ages[bin] ?? 0;
         tracked += entries;
         expired += entries * (1 - (liveRatios[bin] ?? 1));
@@ -273,7 +274,9 @@ export class Lifetimes {
     const liveRatios = this.#liveRatiosOf(hazards);
     const liveByAge = this.#liveByAge[index] as Float64Array;
     let expired = 0;
-    for (let bin = 0; bin < AGE_BINS; bin++) {
+    const end = this.#agesEndNow(index);
+    liveByAge.fill(0, end);
+    for (let bin = 0; bin < AGE_BINS; bin = nextBin(bin, end)) {
       const entries = (ages[bin] ?? 0) * factor;
       const live = entries * (liveRatios[bin] ?? 1);
       liveByAge[bin] = live;
@@ -312,6 +315,11 @@ export class Lifetimes {
     return this.#cohorts.entriesNow(index, this.#second, passed);
   }
 
+  /** Bin of `#agesNow` from which on nobody is, but for the pool of the oldest. */
+  #agesEndNow(index: number): number {
+    return Math.min(AGES_SECONDS, this.#cohorts.agesEnd(index, this.#second) + 1);
+  }
+
   #members(): { readonly protocol: number; readonly hazards: Hazards }[] {
     return this.#hazards.flatMap((hazards, index) => {
       const described = this.#classes.describe(index);
@@ -345,7 +353,9 @@ export class Lifetimes {
       if (!hazards.isActive && this.#cohorts.total(index) <= 0) continue;
       hazards.relearn(this.#pools.prior(protocol));
       hazards.close({
-        ...{ aliveByAge: this.#cohorts.entriesByAge(index, this.#second), windowSeconds: this.#windowSeconds },
+        aliveByAge: this.#cohorts.entriesByAge(index, this.#second),
+        agesEnd: this.#cohorts.agesEnd(index, this.#second),
+        windowSeconds: this.#windowSeconds,
         ...{ isSwept, sweepSeconds },
         newPerSecond: this.#arrivals.ratePerSecond(index, 60),
         lookupHazard: lookups.perNewFlow * newPerSecond + lookups.perSecond,

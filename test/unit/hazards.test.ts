@@ -47,7 +47,8 @@ function play({ newPerSecond, lifeSeconds, sweepEverySeconds, lookupHazard = 0, 
       return !isCollected;
     });
     hazards.relearn(prior ?? NO_PRIOR);
-    hazards.close({ aliveByAge, newPerSecond: rate, windowSeconds, lookupHazard, isSwept, sweepSeconds: 0 });
+    const agesEnd = 1 + aliveByAge.findLastIndex((entries, bin) => entries > 0 && bin < AGES_SECONDS);
+    hazards.close({ aliveByAge, agesEnd, newPerSecond: rate, windowSeconds, lookupHazard, isSwept, sweepSeconds: 0 });
     ratios.push(hazards.hazardRatio);
     windowSeconds = isSwept ? 1 : windowSeconds + 1;
   }
@@ -142,7 +143,7 @@ describe('Hazards', () => {
     for (let age = 0; age < 20; age++) aliveByAge[age] = 100;
     for (let age = 20; age < 24; age++) aliveByAge[age] = [88, 62, 38, 12][age - 20] ?? 0;
     hazards.relearn(prior);
-    const second = { aliveByAge, newPerSecond: 100, windowSeconds: 60, lookupHazard: 0, isSwept: true };
+    const second = { aliveByAge, agesEnd: 24, newPerSecond: 100, windowSeconds: 60, lookupHazard: 0, isSwept: true };
     hazards.close({ ...second, sweepSeconds: 4 });
     expect(hazards.expiredEntries).toBeGreaterThan(150);
     hazards.relearn(prior);
