@@ -20,7 +20,7 @@ import {
   type Layout,
   type StreamName,
 } from './layout.js';
-import { ShapeMemory } from './shape-memory.js';
+import { SHAPES_REMEMBERED, ShapeMemory } from './shape-memory.js';
 
 type Streams = Readonly<Record<StreamName, ByteReader>>;
 type NumberColumn = Uint32Array | Uint16Array | Uint8Array;
@@ -35,7 +35,12 @@ export class BatchDecoder {
   #numbers = new Int32Array(BATCH_ROWS);
   /** Rows of this batch whose tuple is written out. */
   #literals = new Int32Array(BATCH_ROWS);
-  #rows = new Uint32Array(0);
+  /** Where in `#snapshots` the words of each row of this batch stand: those of its shape as they were then. */
+  #places = new Int32Array(BATCH_ROWS);
+  #snapshots = new Uint32Array(0);
+  readonly #snapshotOf = new Int32Array(SHAPES_REMEMBERED + 1);
+  /** Columns of the recording in the order of a shape's words. */
+  readonly #numberNames: readonly string[];
   /** Columns of this program that the recording does not have. */
   readonly #missing: readonly (IntegerColumn | FloatColumn)[];
 
@@ -43,6 +48,7 @@ export class BatchDecoder {
     this.#layout = layout;
     const recorded = new Set([...layout.shape, ...layout.usual, ...layout.floats]);
     this.#missing = [...LAYOUT.shape, ...LAYOUT.usual, ...LAYOUT.floats].filter((name) => !recorded.has(name));
+    this.#numberNames = [...layout.shape, ...layout.usual];
     this.#shapes = new ShapeMemory('read', layout.shape.length, layout.usual.length);
   }
 
@@ -54,6 +60,7 @@ export class BatchDecoder {
     if (rows > this.#numbers.length) {
       this.#numbers = new Int32Array(rows);
       this.#literals = new Int32Array(rows);
+      this.#places = new Int32Array(rows);
     }
     const batch = this.#batch;
     batch.newCount = newCount;
@@ -71,8 +78,7 @@ export class BatchDecoder {
   }
 
   #decodeRows(streams: Streams, columns: EventColumns, newCount: number, rows: number): void {
-    const { width } = this.#shapes;
-    const gathered = this.#decodeShapes(streams, columns, rows);
+    this.#decodeShapes(streams, columns, rows);
     const literals = this.#decodeNumbers(streams, rows);
     this.#decodePorts(streams, columns, literals);
     const sourceLow = streams.sourceLow.take(literals);
@@ -85,7 +91,7 @@ export class BatchDecoder {
         this.#flows.copy(number, columns, row);
         continue;
       }
-      const flags = gathered[row * width] ?? 0;
+      const flags = this.#snapshots[this.#places[row] ?? 0] ?? 0;
       const source = (sourceLow[literal] ?? 0) | ((sourceHigh[literal] ?? 0) << 8);
       const destination = (destinationLow[literal] ?? 0) | ((destinationHigh[literal] ?? 0) << 8);
       literal++;
@@ -96,48 +102,62 @@ export class BatchDecoder {
     }
   }
 
-  /** Flags, shape and usual numbers of each row, which are returned; all but the flags are set in the columns too. */
-  #decodeShapes(streams: Streams, columns: EventColumns, rows: number): Uint32Array {
+  /** Sets the columns of shape and usual numbers, and where in `#snapshots` each row's words stand, its flags first. */
+  #decodeShapes(streams: Streams, columns: EventColumns, rows: number): void {
     const { words, width } = this.#shapes;
-    if (this.#rows.length < rows * width) this.#rows = new Uint32Array(rows * width);
-    const gathered = this.#rows;
+    const symbols = streams.shapes.take(rows);
+    if (this.#snapshots.length < (rows + SHAPES_REMEMBERED) * width) {
+      this.#snapshots = new Uint32Array((rows + SHAPES_REMEMBERED) * width);
+    }
+    const snapshots = this.#snapshots;
+    const known = this.#snapshotOf.fill(-1);
+    const places = this.#places;
+    let taken = 0;
     for (let row = 0; row < rows; row++) {
-      const shape = this.#decodeShape(streams) * width;
-      // Now, as its number may be another's before the batch is over.
-      for (let i = 0; i < width; i++) gathered[row * width + i] = words[shape + i] ?? 0;
+      const symbol = symbols[row] ?? 0;
+      const isNew = symbol % 2 === 0;
+      const number = isNew ? this.#decodeShape(streams, symbol) : (symbol - 1) >> 1;
+      let place = isNew ? -1 : (known[number] ?? -1);
+      if (place < 0) {
+        // A copy, as the number may be another shape's before the batch is over.
+        place = taken;
+        taken += width;
+        for (let i = 0; i < width; i++) snapshots[place + i] = words[number * width + i] ?? 0;
+        known[number] = place;
+      }
+      places[row] = place;
     }
-    let at = 1;
-    for (const name of [...this.#layout.shape, ...this.#layout.usual]) {
+    let word = 1;
+    for (const name of this.#numberNames) {
       const column = numberColumn(columns, name);
-      if (column !== undefined) scatter(gathered, at, width, column, rows);
-      at++;
+      if (column !== undefined) scatter(snapshots, word, places, column, rows);
+      word++;
     }
-    return gathered;
   }
 
   /** Which remembered flow each row ends, or -1. Returns how many rows are written out, and lists them. */
   #decodeNumbers({ referenceLow, referenceHigh }: Streams, rows: number): number {
-    const { width } = this.#shapes;
+    const [snapshots, places, numbers, written] = [this.#snapshots, this.#places, this.#numbers, this.#literals];
+    let reference = this.#reference;
     let literals = 0;
     for (let row = 0; row < rows; row++) {
-      if (((this.#rows[row * width] ?? 0) & FLAG.remembered) === 0) {
-        this.#numbers[row] = -1;
-        this.#literals[literals++] = row;
+      if (((snapshots[places[row] ?? 0] ?? 0) & FLAG.remembered) === 0) {
+        numbers[row] = -1;
+        written[literals++] = row;
         continue;
       }
       const distance = referenceLow.byte() | (referenceHigh.byte() << 8);
-      this.#reference = (this.#reference + distance + 1) % FLOWS_REMEMBERED;
-      this.#numbers[row] = this.#reference;
+      reference = (reference + distance + 1) % FLOWS_REMEMBERED;
+      numbers[row] = reference;
     }
+    this.#reference = reference;
     return literals;
   }
 
-  /** The flags of the row; its other words are to be found at the number of its shape. */
-  #decodeShape({ shapes, shapeValues, usualValues }: Streams): number {
+  /** The number of a shape that is new or has other usual numbers, whose words are set. */
+  #decodeShape({ shapeValues, usualValues }: Streams, symbol: number): number {
     const memory = this.#shapes;
     const { words, width, shapeWidth } = memory;
-    const symbol = shapes.byte();
-    if (symbol % 2 === 1) return (symbol - 1) >> 1;
     const number = symbol === 0 ? memory.take() : (symbol - 2) >> 1;
     const at = number * width;
     if (symbol === 0) for (let i = 0; i < shapeWidth; i++) words[at + i] = shapeValues.varint();
@@ -224,8 +244,8 @@ export class BatchDecoder {
   }
 }
 
-function scatter(from: Uint32Array, first: number, width: number, column: NumberColumn, rows: number): void {
-  for (let row = 0, at = first; row < rows; row++, at += width) column[row] = from[at] ?? 0;
+function scatter(words: Uint32Array, word: number, places: Int32Array, column: NumberColumn, rows: number): void {
+  for (let row = 0; row < rows; row++) column[row] = words[(places[row] ?? 0) + word] ?? 0;
 }
 
 function isIntegerColumn(name: string): name is IntegerColumn {

@@ -7,7 +7,7 @@
 import { RecentIndex } from './recent-index.js';
 
 /** As many as one byte can name, with a bit for "not the usual numbers" and one value for "a new one". */
-const SHAPES_REMEMBERED = 127;
+export const SHAPES_REMEMBERED = 127;
 
 export class ShapeMemory {
   readonly width: number;
