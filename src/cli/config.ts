@@ -35,9 +35,14 @@ export function readSettings({ flags, environment, configPath }: ConfigSources):
   if (result.success) return result.output;
   const [issue] = result.issues;
   const key = (issue.path ?? []).map((item) => String(item.key));
-  if (has(given, key)) throw badValue('ERR_BAD_OPTION', `--${key.join('-').replaceAll('_', '-')}`, issue);
+  if (has(given, key)) throw badValue('ERR_BAD_OPTION', flagName(key), issue);
   if (has(variables, key)) throw badValue('ERR_BAD_CONFIG', variableName(key), issue);
   throw badValue('ERR_BAD_CONFIG', `${key.join('.')} in ${path ?? DEFAULT_CONFIG_PATH}`, issue);
+}
+
+/** `--assume-max` for `assume_max`; one flag is shorter than its key. */
+function flagName(path: Path): string {
+  return path[0] === 'reap_at_ratio' ? '--reap-at' : `--${path.join('-').replaceAll('_', '-')}`;
 }
 
 function badValue(

@@ -12,6 +12,7 @@ interface SettingFlags {
   readonly assumeTimeout?: string[];
   readonly netns?: string;
   readonly flows?: boolean;
+  readonly reapAt?: string;
   readonly config?: string;
 }
 
@@ -42,8 +43,9 @@ function settingsFrom(flags: SettingFlags) {
   const { interval, assumeMax, netns, flows, config } = flags;
   const assume_timeout = flags.assumeTimeout && assumedTimeouts(flags.assumeTimeout);
   const assume_max = assumeMax === undefined || !/^\d+$/.test(assumeMax) ? assumeMax : Number(assumeMax);
+  const reap_at_ratio = numberOrText(flags.reapAt);
   return readSettings({
-    flags: { interval, assume_max, assume_timeout, netns, flows },
+    flags: { interval, assume_max, assume_timeout, netns, flows, reap_at_ratio },
     environment: process.env,
     configPath: config,
   });
@@ -57,6 +59,10 @@ function assumedTimeouts(given: readonly string[]): Record<string, string> {
       return [name.replace(/_?timeout/, ''), value];
     }),
   );
+}
+
+function numberOrText(text: string | undefined): number | string | undefined {
+  return text === undefined || text.trim() === '' || !Number.isFinite(Number(text)) ? text : Number(text);
 }
 
 function assumeTimeoutOption(): Option {
@@ -113,6 +119,10 @@ function createProgram(): Command {
     .addOption(assumeTimeoutOption())
     .option('--netns <name>', 'watch this network namespace (see: ip netns list)')
     .option('--flows', 'one line for each NEW and DESTROY as well')
+    .option(
+      '--reap-at <ratio>',
+      'from this usage on, make the kernel collect expired entries, such as 0.9 (default: off)',
+    )
     .option('--once', 'stop after the first sample')
     .option('--record <file>', 'record what is seen as well, for ctwatch replay')
     .addOption(rotateBytesOption())

@@ -2,17 +2,18 @@
  * The composition root of the library: settings -> source -> pipeline. One source serves all three streams; it opens with
  * the first subscription and closes with the last.
  */
-import { EMPTY, filter, merge, type Observable, share } from 'rxjs';
+import { EMPTY, filter, merge, type Observable, share, tap } from 'rxjs';
 import * as v from 'valibot';
+import { DumpWishes } from '../analysis/dump-wishes.js';
 import { liveSource } from '../kernel/live-source.js';
 import { CtwatchError } from '../model/errors.js';
 import type { CtEvent } from '../model/events.js';
 import { IDLE_TICK_SECONDS, TICK_SECONDS } from '../model/limits.js';
-import type { BatchRecord, BatchSource } from '../model/record.js';
+import type { BatchRecord, BatchSource, DumpPurpose, SourceAsks } from '../model/record.js';
 import { type Settings, type SettingsInput, settingsSchema } from '../model/settings.js';
 import { toEvents } from '../pipeline/events.js';
 import { toFlows } from '../pipeline/flow.js';
-import { observe, type TickObservation } from '../pipeline/observation.js';
+import { type Observation, observe, type TickObservation } from '../pipeline/observation.js';
 import { fromSource } from '../pipeline/source.js';
 import { VERSION } from './version.js';
 
@@ -39,14 +40,43 @@ export interface ConntrackWatch {
  */
 export function watchConntrack({ signal, source, ...input }: WatchOptions = {}): ConntrackWatch {
   const settings = parseSettings(input);
-  const records = fromSource(source ?? openLive(settings), signal).pipe(share());
-  const observations = records.pipe(observe(settings), share());
+  const mailbox = new Mailbox(settings);
+  const records = fromSource(source ?? openLive(settings), signal, mailbox).pipe(share());
+  const observations = records.pipe(
+    observe(settings),
+    tap((observation) => mailbox.observe(observation)),
+    share(),
+  );
   const flows = settings.flows ? records.pipe(toFlows()) : EMPTY;
   return {
     batches: records.pipe(filter((record) => record.type === 'batch')),
     ticks: observations.pipe(filter((observation) => observation.type === 'tick')),
     events: merge(flows, observations.pipe(toEvents(settings, VERSION))),
   };
+}
+
+/** Where the wishes of a watch wait until its source takes them. The pipeline never calls a source. */
+class Mailbox implements SourceAsks {
+  readonly #wishes: DumpWishes;
+  #wish: DumpPurpose | undefined;
+
+  constructor({ alert, census, reap_at_ratio, assume_max }: Settings) {
+    // A limit that is only assumed is no reason to touch the real table.
+    this.#wishes = new DumpWishes({ alert, census, reapAtRatio: assume_max === undefined ? reap_at_ratio : undefined });
+  }
+
+  observe(observation: Observation): void {
+    if (observation.type !== 'tick') return;
+    const { at, table, forecast } = observation;
+    const { count, max, expired } = table;
+    this.#wish = this.#wishes.observe({ ...at, count, max, expired, forecast }) ?? this.#wish;
+  }
+
+  takeDump(): DumpPurpose | undefined {
+    const wish = this.#wish;
+    this.#wish = undefined;
+    return wish;
+  }
 }
 
 /** The live kernel as these settings ask for it. */

@@ -24,6 +24,8 @@ export interface DumpsOptions {
 export class TableDumps {
   readonly #options: DumpsOptions;
   #busy = false;
+  /** The entries that were there before us come first. */
+  #initialListed = false;
   #beganAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: DumpsOptions) {
@@ -43,12 +45,13 @@ export class TableDumps {
       }
     } finally {
       this.#busy = false;
+      this.#initialListed = true;
     }
   }
 
   /** Begins the dump that is wanted, if it can be granted now. Call it at each tick. */
   ask(asks: SourceAsks | undefined, monotonicSeconds: number): void {
-    if (this.#busy || monotonicSeconds - this.#beganAt < DUMP_SECONDS_MIN) return;
+    if (this.#busy || !this.#initialListed || monotonicSeconds - this.#beganAt < DUMP_SECONDS_MIN) return;
     const purpose = asks?.takeDump();
     if (purpose === undefined) return;
     this.#beganAt = monotonicSeconds;

@@ -103,6 +103,8 @@ const assumedTimeout = (sysctl: string) =>
     ),
   );
 
+const REAP_AT_RATIO = 'a share of the limit from 0.1 to 1 is expected';
+
 /** Checks a text with a parser that tells what is wrong. */
 const parsed = (parse: (text: string) => object | string) =>
   v.pipe(
@@ -181,10 +183,11 @@ export const settingsSchema = v.strictObject({
   ),
   reap_at_ratio: v.optional(
     v.pipe(
-      ratio,
-      v.minValue(0.1, 'a ratio of at least 0.1 is expected'),
+      v.number(REAP_AT_RATIO),
+      v.minValue(0.1, REAP_AT_RATIO),
+      v.maxValue(1, REAP_AT_RATIO),
       describe(
-        'count / max from which the kernel is made to collect expired entries, when there are enough; off when absent',
+        'count / max from which the kernel is made to collect expired entries, when there are enough; absent: never',
       ),
     ),
   ),

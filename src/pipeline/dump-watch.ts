@@ -43,6 +43,7 @@ export class DumpWatch {
   #census: Census | undefined;
   #newEvents = 0;
   #ticksAfter = 0;
+  #collectedAt = Number.NEGATIVE_INFINITY;
   #unassuredRatio: number | undefined;
   #countedAt = Number.NEGATIVE_INFINITY;
 
@@ -75,11 +76,16 @@ export class DumpWatch {
   }
 
   /** At a tick: whether a dump has made the kernel collect since the tick before, or its DESTROY events may still have come. */
-  takeReaped(): boolean {
-    if (this.#begin !== undefined) return true;
-    if (this.#ticksAfter === 0) return false;
-    this.#ticksAfter -= 1;
+  takeReaped(monotonicSeconds: number): boolean {
+    if (this.#begin === undefined && this.#ticksAfter === 0) return false;
+    if (this.#begin === undefined) this.#ticksAfter -= 1;
+    this.#collectedAt = monotonicSeconds;
     return true;
+  }
+
+  /** Whether a dump has made the kernel collect within these seconds. */
+  hasCollected(monotonicSeconds: number, withinSeconds: number): boolean {
+    return monotonicSeconds - this.#collectedAt <= withinSeconds;
   }
 
   /** Share of the last census that may be evicted; undefined once that is old. */

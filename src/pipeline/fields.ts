@@ -161,12 +161,12 @@ export function isoTime(unixSeconds: number): string {
 
 /**
  * New minus destroyed entries at present: the new ones of the last second (of a burst just found, its own rate), the destroyed
- * ones of the last ten; after a sweep of the collector, of the last minute.
+ * ones of the last ten; after a sweep of the collector, or a dump, of the last minute.
  */
-export function growthPerSecond({ rates, burstTransition }: TickObservation): number {
+export function growthPerSecond({ rates, burstTransition, collectedByDump }: TickObservation): number {
   const { over10s, over60s } = rates.destroyPerSecond;
   const present = burstTransition?.phase === 'start' ? burstTransition.ratePerSecond : rates.newPerSecond.over1s;
-  return present - (over10s > SWEEP_FACTOR * over60s ? over60s : over10s);
+  return present - (collectedByDump || over10s > SWEEP_FACTOR * over60s ? over60s : over10s);
 }
 
 /** A ten seconds' rate this many times the minute's is a sweep, not a trend. */

@@ -82,6 +82,8 @@ export interface TickObservation {
   readonly lostEvents: number;
   /** Share of the events of the last 10 s that were lost, 0..1. */
   readonly lostRatio: number;
+  /** A dump made the kernel collect within the last `DESTROY_WINDOW_SECONDS`: their DESTROY events came in a burst. */
+  readonly collectedByDump: boolean;
   /** Increase of the kernel's counters in this tick; absent when no reading came. */
   readonly kernel?: KernelCounters;
 }
@@ -117,6 +119,9 @@ export function observe(settings: Settings): OperatorFunction<SourceRecord, Obse
 function isFull({ count, max }: TableSnapshot): boolean {
   return count !== undefined && max !== undefined && count >= max;
 }
+
+/** The window of `over10s`. */
+const DESTROY_WINDOW_SECONDS = 10;
 
 const NO_LOSS: LossTotals = { lostNew: 0, lostDestroy: 0, malformed: 0, unknownLosses: 0 };
 
@@ -260,7 +265,7 @@ class Watch {
       newWeight: this.#newEvents > 0 ? newEvents / this.#newEvents : 1,
       destroyWeight: this.#destroyEvents > 0 ? destroyEvents / this.#destroyEvents : 1,
     });
-    const reapedNow = this.#dumps.takeReaped() || this.#reaped;
+    const reapedNow = this.#dumps.takeReaped(atSeconds) || this.#reaped;
     this.#lifetimes.advance({ atSeconds, seconds, newEvents, lostDestroyEvents: lostDestroy, reapedNow });
     this.#observeTable(atSeconds, table, newEvents, destroyEvents);
     const kernel = this.#readCounters(counters);
@@ -291,6 +296,7 @@ class Watch {
       loss,
       lostEvents: lostNew + lostDestroy,
       lostRatio: this.#lostRatio(),
+      collectedByDump: this.#dumps.hasCollected(atSeconds, DESTROY_WINDOW_SECONDS),
       ...(kernel !== undefined && { kernel }),
     };
   }

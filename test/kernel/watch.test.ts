@@ -1,48 +1,19 @@
 import { lastValueFrom, toArray } from 'rxjs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type WatchOptions, watchConntrack } from '../../src/cli/watch.js';
+import { watchConntrack } from '../../src/cli/watch.js';
 import { liveSource } from '../../src/kernel/live-source.js';
 import { CtwatchError } from '../../src/model/errors.js';
-import type { CtEvent, EventOf, EventType } from '../../src/model/events.js';
+import type { CtEvent } from '../../src/model/events.js';
 import { RECV_BUFFER_BYTES } from '../../src/model/limits.js';
 import { readToEnd } from '../support/batch-source-contract.js';
 import { replaySource } from '../support/records.js';
-import { createNamespace, type Namespace, removeNamespaces, withConntrackMax } from './namespace.js';
+import { createNamespace, removeNamespaces, withConntrackMax } from './namespace.js';
 import { burstFlows, createEntries, flushTable, tcpConnections, udpFlows } from './traffic.js';
+import { eventsWhile, ofType } from './watching.js';
 
 afterEach(removeNamespaces);
 
 const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-/** The events of a watch while `during` runs; it begins when the watch is open. */
-async function eventsWhile(
-  namespace: Namespace,
-  during: (stop: (reason: string) => void) => Promise<unknown>,
-  options: WatchOptions = {},
-): Promise<CtEvent[]> {
-  const controller = new AbortController();
-  const stop = (reason: string) => controller.abort(reason);
-  const { events } = watchConntrack({ netns: namespace.name, interval: 1, signal: controller.signal, ...options });
-  const collected: CtEvent[] = [];
-  return new Promise((resolve, reject) => {
-    events.subscribe({
-      next: (event) => {
-        collected.push(event);
-        if (event.type === 'start') {
-          during(stop)
-            .then(() => stop('test over'))
-            .catch(reject);
-        }
-      },
-      error: reject,
-      complete: () => resolve(collected),
-    });
-  });
-}
-
-function ofType<T extends EventType>(events: readonly CtEvent[], type: T): EventOf<T>[] {
-  return events.filter((event): event is EventOf<T> => event.type === type);
-}
 
 describe('what the kernel may evict', () => {
   /** The forecasts that say when it fills, with what is known of the table. */

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { PRESENT } from '../../src/model/batch.js';
 import { LOOKUP_AGES_SECONDS, LOOKUPS_PER_SECOND } from '../../src/model/limits.js';
-import type { BatchSource, SourceRecord } from '../../src/model/record.js';
+import type { BatchSource, SourceAsks, SourceRecord } from '../../src/model/record.js';
 import { copyRecord } from './records.js';
 
 export interface SourceUnderTest {
@@ -12,7 +12,7 @@ export interface SourceUnderTest {
 }
 
 /** Runs a source to its end and returns what it gave. */
-export function readToEnd({ source, afterOpen }: SourceUnderTest): Promise<SourceRecord[]> {
+export function readToEnd({ source, afterOpen }: SourceUnderTest, asks?: SourceAsks): Promise<SourceRecord[]> {
   const controller = new AbortController();
   const records: SourceRecord[] = [];
   return new Promise((resolve, reject) => {
@@ -27,6 +27,7 @@ export function readToEnd({ source, afterOpen }: SourceUnderTest): Promise<Sourc
         complete: () => resolve(records),
       },
       controller.signal,
+      asks,
     );
   });
 }
@@ -61,6 +62,27 @@ export function itIsABatchSource(create: () => Promise<SourceUnderTest> | Source
       const told = PRESENT.status | PRESENT.timeout | PRESENT.tcpState;
       const gone = Array.from({ length: destroyCount }, (_, i) => (columns.present[newCount + i] ?? 0) & told);
       expect(gone.filter((bits) => bits !== 0)).toEqual([]);
+    }
+  });
+
+  it('may dump when it is asked to, one dump at a time, with all its rows', async () => {
+    const wishes = ['census', 'reap', 'census'] as const;
+    let granted = 0;
+    const records = await readToEnd(await create(), { takeDump: () => wishes[granted++] });
+    let open: { readonly purpose: string; rows: number } | undefined;
+    for (const record of records) {
+      if (record.type !== 'census') continue;
+      if (record.phase === 'begin') {
+        expect(open).toBeUndefined();
+        open = { purpose: record.purpose, rows: 0 };
+        continue;
+      }
+      if (open === undefined) throw new Error(`${record.phase} without a begin`);
+      if (record.phase === 'rows') open.rows += record.batch.newCount;
+      else {
+        expect(record.rows).toBe(open.purpose === 'reap' ? 0 : open.rows);
+        open = undefined;
+      }
     }
   });
 

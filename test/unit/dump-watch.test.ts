@@ -79,11 +79,11 @@ describe('a dump', () => {
 describe('what a dump collects', () => {
   it('comes from its begin to a moment after its end', () => {
     const watch = new DumpWatch(undefined);
-    expect(watch.takeReaped()).toBe(false);
+    expect(watch.takeReaped(0)).toBe(false);
     watch.observe(begin('reap'));
-    expect([watch.takeReaped(), watch.takeReaped()]).toEqual([true, true]);
+    expect([watch.takeReaped(0), watch.takeReaped(0)]).toEqual([true, true]);
     watch.observe(end({ rows: 0 }));
-    expect([watch.takeReaped(), watch.takeReaped(), watch.takeReaped()]).toEqual([true, true, false]);
+    expect([watch.takeReaped(0), watch.takeReaped(0), watch.takeReaped(0)]).toEqual([true, true, false]);
   });
 });
 

@@ -38,6 +38,15 @@ function dumpsOf(answers: readonly (number | Error)[], options: { readonly stats
   return { dumps, emitted, calls, close: () => (closed = true) };
 }
 
+/** The same when the initial dump is over. */
+async function listedDumps(answers: readonly number[]) {
+  const found = dumpsOf(answers);
+  await found.dumps.listInitial();
+  found.emitted.length = 0;
+  found.calls.length = 0;
+  return found;
+}
+
 function phases(records: readonly SourceRecord[]): string[] {
   return records.map((record) => (record.type === 'census' ? record.phase : record.type));
 }
@@ -106,7 +115,7 @@ describe('a dump on demand', () => {
 
 describe('wishes', () => {
   it('are granted one at a time, and not more often than the kernel should be asked', async () => {
-    const { dumps, emitted, calls } = dumpsOf([8]);
+    const { dumps, emitted, calls } = await listedDumps([8]);
     dumps.ask(always('census'), 0);
     dumps.ask(always('reap'), DUMP_SECONDS_MIN + 1);
     await settle();
@@ -121,6 +130,9 @@ describe('wishes', () => {
 
   it('wait for the initial dump, which is told as entries', async () => {
     const { dumps, emitted, calls } = dumpsOf([8, TIMEOUT, 8]);
+    dumps.ask(always('census'), 0);
+    await settle();
+    expect(calls).toEqual([]);
     const listed = dumps.listInitial();
     dumps.ask(always('census'), 0);
     await listed;
@@ -130,8 +142,8 @@ describe('wishes', () => {
     expect(calls.filter((call) => call !== 'read')).toEqual(['all', 'all']);
   });
 
-  it('are no matter to a source that nobody asks', () => {
-    const { dumps, calls } = dumpsOf([]);
+  it('are no matter to a source that nobody asks', async () => {
+    const { dumps, calls } = await listedDumps([]);
     dumps.ask(undefined, 0);
     dumps.ask({ takeDump: () => undefined }, 0);
     expect(calls).toEqual([]);

@@ -111,4 +111,29 @@ describe('watchConntrack', () => {
     expect(failure).toMatchObject({ code: 'ERR_BAD_CONFIG', operation, exitStatus: 2 });
     expect((failure as CtwatchError).message).toContain(says);
   });
+
+  it('leaves the dumps it wants to where its source takes them, once each', () => {
+    const expectWish = (options: WatchOptions, count: number, wishes: readonly (string | undefined)[]) => {
+      let taken: (string | undefined)[] = [];
+      const source: BatchSource = (observer, _, asks) => {
+        observer.next({ type: 'open', at, host: HOST });
+        const tick = {
+          type: 'tick',
+          at: { ...at, monotonicSeconds: 2 },
+          loss: { lostNew: 0, lostDestroy: 0, malformed: 0, unknownLosses: 0 },
+        } as const;
+        observer.next({ ...tick, table: { count, max: 16_000 } });
+        taken = [asks?.takeDump(), asks?.takeDump()];
+      };
+      watchConntrack({ source, ...options })
+        .events.subscribe()
+        .unsubscribe();
+      expect(taken).toEqual(wishes);
+    };
+    expectWish({}, 15_000, ['census', undefined]);
+    expectWish({}, 8000, [undefined, undefined]);
+    expectWish({ census: false }, 15_000, [undefined, undefined]);
+    // Of a limit that is only assumed there is a census as well.
+    expectWish({ assume_max: 9000 }, 8000, ['census', undefined]);
+  });
 });
