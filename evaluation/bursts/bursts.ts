@@ -1,14 +1,16 @@
 /**
  * The scoreboard of burst detection: false alarms and delays of ours and the rivals, from fixed seeds.
  *
- * Ours takes ticks of 250 ms, the rivals the sums of four. An episode is an alarm that follows none for a minute. A delay runs
- * from the true onset, at a random moment of a tick, to the end of the tick that alarms; after 30 s the burst counts as missed.
+ * Ours takes ticks of 250 ms in two parts and tells at their ends, as the program does; the rivals take sums of a second. An episode
+ * is an alarm that follows none for a minute. A delay runs from the true onset, at a random moment of a tick, to the end of the tick
+ * that alarms; after 30 s the burst counts as missed.
  * Our total has three quarters of the allowance of false alarms, as in the program; expected bursts are no alarms.
  */
 import { BurstDetector } from '../../src/analysis/burst.js';
 import { TOTAL_ALLOWANCE_RATIO } from '../../src/model/limits.js';
 import { defaultSettings } from '../../src/model/settings.js';
 import { createRandom } from '../random.js';
+import { askOracle, type DelayLimits, type OracleScore } from './burst-oracle.js';
 import { RIVALS, type RivalKind } from './rivals.js';
 import {
   CURVE_NOISE,
@@ -21,7 +23,7 @@ import {
   type StepScenario,
   WARM_UP_SECONDS,
 } from './scenarios.js';
-import { createSteadyStream, createStream, type Stream, TICK_SECONDS } from './traffic.js';
+import { createSteadyStream, createStream, PART_SECONDS, type Stream } from './traffic.js';
 
 export interface BurstOptions {
   /** Streams of 3.5 h per row, below 1 a part of one; ten times as many runs of what must not alarm, fifty times of what must. */
@@ -35,6 +37,8 @@ export interface FalseAlarmRow {
   readonly scenario: string;
   readonly per: 'hour' | 'run';
   readonly amount: number;
+  /** Of ours, where they are more. */
+  readonly ourRuns?: number;
   readonly burstsPerHour?: number;
   readonly alarms: Readonly<Record<string, number>>;
 }
@@ -53,6 +57,8 @@ export interface DelayRow {
   readonly lordenSeconds: number;
   readonly runs: number;
   readonly delays: Readonly<Record<string, DelayScore>>;
+  /** What is asked of ours, and what can be. */
+  readonly asked?: { readonly limits: DelayLimits; readonly oracle: OracleScore };
 }
 
 export interface LongRunRow {
@@ -82,12 +88,16 @@ export interface BurstScores {
 /** Our name in the tables. */
 export const OURS = 'ctwatch';
 const OUR_ALLOWANCES = [0.01, 1, 100, 10_000] as const;
+/** Times the runs of others that ours has where hardly any may alarm; runs of the oracle. */
+const OUR_RUNS_FACTOR = 10;
+const ORACLE_RUNS_PER_SEED = 100;
 const EPISODE_SECONDS = 60;
 const MISSED_SECONDS = 30;
-const TICKS_PER_SECOND = 4;
+const PARTS_PER_TICK = 2;
+const PARTS_PER_SECOND = 8;
 const MONTH_SECONDS = 30 * 86_400;
 
-/** Takes a tick; says whether it alarms. */
+/** Takes a part of a tick; says whether it alarms. */
 type Detector = (atSeconds: number, events: number) => boolean;
 
 interface DetectorKind {
@@ -99,21 +109,27 @@ function ours(falseAlarmsPerYear = defaultSettings.burst.false_alarms_per_year):
   const { ratio, min_rate_per_second: minRatePerSecond } = defaultSettings.burst;
   const allowance = falseAlarmsPerYear * TOTAL_ALLOWANCE_RATIO;
   const detector = new BurstDetector({ ratio, minRatePerSecond, falseAlarmsPerYear: allowance });
+  let parts = 0;
+  let isFound = false;
   return (atSeconds, events) => {
-    const transition = detector.observe(atSeconds, TICK_SECONDS, events);
-    if (transition?.phase !== 'start') return false;
-    return transition.expected === undefined || transition.outgrown !== undefined;
+    const transition = detector.observe(atSeconds, PART_SECONDS, events);
+    if (transition?.phase === 'start' && (transition.expected === undefined || transition.outgrown !== undefined))
+      isFound = true;
+    parts += 1;
+    if (!isFound || parts % PARTS_PER_TICK !== 0) return false;
+    isFound = false;
+    return true;
   };
 }
 
 function rival(kind: RivalKind, threshold = kind.usual): Detector {
   const judge = kind.create(threshold);
-  let ticks = 0;
+  let parts = 0;
   let sum = 0;
   return (_, events) => {
     sum += events;
-    ticks += 1;
-    if (ticks % TICKS_PER_SECOND !== 0) return false;
+    parts += 1;
+    if (parts % PARTS_PER_SECOND !== 0) return false;
     const alarms = judge(sum);
     sum = 0;
     return alarms;
@@ -130,7 +146,7 @@ export function evaluateBursts(options: BurstOptions): BurstScores {
   return {
     options,
     falseAlarms: QUIET_SCENARIOS.map((scenario) => scoreQuiet(scenario, options.seeds)),
-    delays: STEP_SCENARIOS.map((scenario) => scoreStep(scenario, Math.ceil(options.seeds * 50))),
+    delays: STEP_SCENARIOS.map((scenario) => scoreStep(scenario, options.seeds)),
     longRuns: LONG_RUNS.map((noise) => scoreLongRun(noise, options.months)),
     curve: scoreCurve(options.seeds),
   };
@@ -140,8 +156,8 @@ export function evaluateBursts(options: BurstOptions): BurstScores {
 function countEpisodes(detectors: readonly Detector[], stream: Stream, seconds: number): number[] {
   const episodes = detectors.map(() => 0);
   const alarmedAt = detectors.map(() => Number.NEGATIVE_INFINITY);
-  for (let tick = 1; tick * TICK_SECONDS <= seconds; tick++) {
-    const atSeconds = tick * TICK_SECONDS;
+  for (let part = 1; part * PART_SECONDS <= seconds; part++) {
+    const atSeconds = part * PART_SECONDS;
     const events = stream();
     for (let i = 0; i < detectors.length; i++) {
       if (!detectors[i]?.(atSeconds, events)) continue;
@@ -155,12 +171,14 @@ function countEpisodes(detectors: readonly Detector[], stream: Stream, seconds: 
 function scoreQuiet(scenario: QuietScenario, seeds: number): FalseAlarmRow {
   const runs = Math.ceil(scenario.per === 'hour' ? seeds : seeds * 10);
   const seconds = scenario.per === 'hour' ? scenario.seconds * Math.min(1, seeds) : scenario.seconds;
+  const ourRuns = scenario.isDoubling ? runs * OUR_RUNS_FACTOR : runs;
   const found = DETECTORS.map(() => 0);
-  for (let seed = 1; seed <= runs; seed++) {
+  for (let seed = 1; seed <= ourRuns; seed++) {
     const random = createRandom(seed);
     const stream = createStream(random, scenario.createMean(random), scenario.phi, scenario.clumps);
+    const detectors = seed <= runs ? DETECTORS : DETECTORS.slice(0, 1);
     const episodes = countEpisodes(
-      DETECTORS.map(({ create }) => create()),
+      detectors.map(({ create }) => create()),
       stream,
       seconds,
     );
@@ -174,7 +192,10 @@ function scoreQuiet(scenario: QuietScenario, seeds: number): FalseAlarmRow {
     per: scenario.per,
     amount,
     ...(scenario.burstsPerHour !== undefined && { burstsPerHour: scenario.burstsPerHour }),
-    alarms: Object.fromEntries(DETECTORS.map(({ name }, i) => [name, (found[i] ?? 0) / amount])),
+    ...(ourRuns > runs && { ourRuns }),
+    alarms: Object.fromEntries(
+      DETECTORS.map(({ name }, i) => [name, (found[i] ?? 0) / (name === OURS && ourRuns > runs ? ourRuns : amount)]),
+    ),
   };
 }
 
@@ -185,8 +206,8 @@ function measureDelays(detectors: readonly Detector[], scenario: StepScenario, s
   const stream = createStream(random, stepMean(scenario, onset), scenario.phi, scenario.clumps);
   const delays = detectors.map(() => Number.POSITIVE_INFINITY);
   let waiting = detectors.length;
-  for (let tick = 1; waiting > 0 && tick * TICK_SECONDS <= onset + MISSED_SECONDS; tick++) {
-    const atSeconds = tick * TICK_SECONDS;
+  for (let part = 1; waiting > 0 && part * PART_SECONDS <= onset + MISSED_SECONDS; part++) {
+    const atSeconds = part * PART_SECONDS;
     const events = stream();
     for (let i = 0; i < detectors.length; i++) {
       if (delays[i] !== Number.POSITIVE_INFINITY) continue;
@@ -198,16 +219,17 @@ function measureDelays(detectors: readonly Detector[], scenario: StepScenario, s
   return delays;
 }
 
-/** Mean over each tick, exact for a step; in a rise by the middle of the tick. */
+/** Mean over each part, exact for a step; in a rise by the middle of the part. */
 function stepMean({ ratePerSecond, factor, riseSeconds }: StepScenario, onset: number): Mean {
   return (from) => {
-    const since = from + TICK_SECONDS - onset;
-    const part = riseSeconds > 0 ? (since - TICK_SECONDS / 2) / riseSeconds : since / TICK_SECONDS;
+    const since = from + PART_SECONDS - onset;
+    const part = riseSeconds > 0 ? (since - PART_SECONDS / 2) / riseSeconds : since / PART_SECONDS;
     return ratePerSecond * (1 + (factor - 1) * Math.min(1, Math.max(0, part)));
   };
 }
 
-function scoreStep(scenario: StepScenario, runs: number): DelayRow {
+function scoreStep(scenario: StepScenario, seeds: number): DelayRow {
+  const runs = Math.ceil(seeds * 50);
   const delays: number[][] = DETECTORS.map(() => []);
   for (let seed = 1; seed <= runs; seed++) {
     const found = measureDelays(
@@ -219,13 +241,16 @@ function scoreStep(scenario: StepScenario, runs: number): DelayRow {
       delays[i]?.push(delay);
     });
   }
-  const { ratePerSecond, factor, phi } = scenario;
+  const { ratePerSecond, factor, phi, limits } = scenario;
   const information = ratePerSecond * (factor * Math.log(factor) - (factor - 1));
   return {
     scenario: scenario.name,
     lordenSeconds: (phi * Math.log(MONTH_SECONDS)) / information,
     runs,
     delays: Object.fromEntries(DETECTORS.map(({ name }, i) => [name, describeDelays(delays[i] ?? [])])),
+    ...(limits && {
+      asked: { limits, oracle: askOracle(scenario, limits, Math.ceil(seeds * ORACLE_RUNS_PER_SEED)) },
+    }),
   };
 }
 

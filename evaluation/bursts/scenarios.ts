@@ -4,6 +4,7 @@
  * A mean is a function of the seconds since the start. Each comes in streams of 3.5 h, or once with a warm-up of 5 min before it.
  */
 import type { Random } from '../random.js';
+import type { DelayLimits } from './burst-oracle.js';
 import type { Clumps } from './traffic.js';
 import { createLongMemory } from './traffic.js';
 
@@ -23,6 +24,8 @@ export interface QuietScenario extends Noise {
   readonly per: 'hour' | 'run';
   readonly seconds: number;
   readonly createMean: (random: Random) => Mean;
+  /** A step to twice the rate: ours is played ten times as often, since hardly any may alarm. */
+  readonly isDoubling?: true;
   /** True bursts an hour in it, which are to be found unless expected. */
   readonly burstsPerHour?: number;
 }
@@ -40,7 +43,11 @@ function steady(name: string, shape: Noise): QuietScenario {
 function rise(name: string, shape: Noise, factor: number, seconds: number): QuietScenario {
   const part = (from: number) => (seconds > 0 ? Math.min(1, Math.max(0, from / seconds)) : from >= 0 ? 1 : 0);
   const mean: Mean = (from) => shape.ratePerSecond * (1 + (factor - 1) * part(from - WARM_UP_SECONDS));
-  return { name, ...shape, per: 'run', seconds: WARM_UP_SECONDS + seconds + 60, createMean: () => mean };
+  const isDoubling = factor === 2;
+  return {
+    ...{ name, ...shape, per: 'run', seconds: WARM_UP_SECONDS + seconds + 60, createMean: () => mean },
+    ...(isDoubling && { isDoubling }),
+  };
 }
 
 function longMemory(sdLog: number): QuietScenario {
@@ -98,9 +105,11 @@ export interface StepScenario extends Noise {
   readonly name: string;
   readonly factor: number;
   readonly riseSeconds: number;
+  /** What is asked of it; the oracle says whether that can be. */
+  readonly limits?: DelayLimits;
 }
 
-const step = (shape: Noise, factor = 4, riseSeconds = 0): StepScenario => {
+const step = (shape: Noise, factor = 4, riseSeconds = 0, limits?: DelayLimits): StepScenario => {
   const how = riseSeconds > 0 ? ` over ${riseSeconds} s` : '';
   const clumps = shape.clumps === 'instants' ? ', at once' : '';
   return {
@@ -108,17 +117,20 @@ const step = (shape: Noise, factor = 4, riseSeconds = 0): StepScenario => {
     ...shape,
     factor,
     riseSeconds,
+    ...(limits && { limits }),
   };
 };
+const BUSY_LIMITS: DelayLimits = { median: 0.3, p95: 0.5 };
+const QUIET_LIMITS: DelayLimits = { median: 0.9, p95: 1.8 };
 
 export const STEP_SCENARIOS: readonly StepScenario[] = [
   step(noise(1000, 10)),
-  step(noise(100, 1)),
-  step(noise(100, 3)),
-  step(noise(100, 3, 'instants')),
+  step(noise(100, 1), 4, 0, BUSY_LIMITS),
+  step(noise(100, 3), 4, 0, BUSY_LIMITS),
+  step(noise(100, 3, 'instants'), 4, 0, BUSY_LIMITS),
   step(noise(100, 10)),
   step(noise(30, 3)),
-  step(noise(10, 1)),
+  step(noise(10, 1), 4, 0, QUIET_LIMITS),
   step(noise(10, 3)),
   step(noise(10, 3, 'instants')),
   step(noise(3, 1)),

@@ -1,39 +1,40 @@
 /**
- * Simulated new entries, a count for each tick of a quarter second.
+ * Simulated new entries, a count for each part of a tick: an eighth of a second.
  *
  * A stream has a mean, constant or moving, and a dispersion phi (variance over mean of the counts of one second) in one of two forms:
  *   seconds   the rate is redrawn each second from a gamma law: clumps last about a second, a quarter of one sees little of them
- *   instants  each tick is negative binomial by itself: clumps come all at once, as a page that opens 20 connections
+ *   instants  each part is negative binomial by itself: clumps come all at once, as a page that opens 20 connections
  * Long-range dependent traffic multiplies the mean by the exponential of fractional Gaussian noise on a grid of seconds, exact by
  * Davies and Harte (1987) in pieces of 16,384 s.
  */
 import type { Random } from '../random.js';
 
-export const TICK_SECONDS = 0.25;
-const TICKS_PER_SECOND = 4;
+/** The detectors' ticks are cut in two, as the live source's are where there is traffic. */
+export const PART_SECONDS = 0.125;
+const PARTS_PER_SECOND = 8;
 
 export type Clumps = 'seconds' | 'instants';
 
-/** Counts, tick after tick. */
+/** Counts, part after part. */
 export type Stream = () => number;
 
-/** A stream whose mean over the tick from `fromSeconds` is `meanPerSecond(fromSeconds)`. */
+/** A stream whose mean over the part from `fromSeconds` is `meanPerSecond(fromSeconds)`. */
 export function createStream(
   random: Random,
   meanPerSecond: (fromSeconds: number) => number,
   phi: number,
   clumps: Clumps,
 ): Stream {
-  let tick = 0;
+  let part = 0;
   if (phi <= 1 || clumps === 'instants') {
-    return () => random.negativeBinomial(meanPerSecond(tick++ * TICK_SECONDS) * TICK_SECONDS, phi);
+    return () => random.negativeBinomial(meanPerSecond(part++ * PART_SECONDS) * PART_SECONDS, phi);
   }
   let factor = 1;
   return () => {
-    const fromSeconds = tick * TICK_SECONDS;
-    if (tick % TICKS_PER_SECOND === 0) factor = secondFactor(random, meanPerSecond, fromSeconds, phi);
-    tick += 1;
-    return random.poisson(factor * meanPerSecond(fromSeconds) * TICK_SECONDS);
+    const fromSeconds = part * PART_SECONDS;
+    if (part % PARTS_PER_SECOND === 0) factor = secondFactor(random, meanPerSecond, fromSeconds, phi);
+    part += 1;
+    return random.poisson(factor * meanPerSecond(fromSeconds) * PART_SECONDS);
   };
 }
 
@@ -44,14 +45,14 @@ function secondFactor(
   phi: number,
 ): number {
   let mean = 0;
-  for (let i = 0; i < TICKS_PER_SECOND; i++) mean += meanPerSecond(fromSeconds + i * TICK_SECONDS) * TICK_SECONDS;
+  for (let i = 0; i < PARTS_PER_SECOND; i++) mean += meanPerSecond(fromSeconds + i * PART_SECONDS) * PART_SECONDS;
   return mean > 0 ? random.gamma(mean / (phi - 1), phi - 1) / mean : 0;
 }
 
 /** A stream with a constant mean, ten times faster for clumps that come at once: drawn from a table. */
 export function createSteadyStream(random: Random, ratePerSecond: number, phi: number, clumps: Clumps): Stream {
   if (phi > 1 && clumps === 'seconds') return createStream(random, () => ratePerSecond, phi, clumps);
-  return drawFrom(random, countDistribution(ratePerSecond * TICK_SECONDS, phi));
+  return drawFrom(random, countDistribution(ratePerSecond * PART_SECONDS, phi));
 }
 
 /** Probabilities of 0, 1, 2, ... events, up to where the rest is below 1e-14 of the largest. */

@@ -1,7 +1,7 @@
 /**
  * The usual rate of new entries, and the window that ends now which chance explains least.
  *
- *   ... slow average (half-life 10 min), fed 8 s late | 30 s before the window (near) | window, one tick to 8 s | now
+ *   ... slow average (half-life 10 min), fed 8 s late | 30 s before the window (near) | window, half a tick to 8 s | now
  *
  * "Usual" is the larger of the two averages: a burst never enters the slow one, and the near one follows ramps, so a slow rise to
  * any level is none. A window counts when it (a) holds the ratio, (b) cannot be half of it on a log scale (a doubling, for 4),
@@ -51,19 +51,41 @@ const SLOW_BLOCK_SECONDS = 4;
  * (or half way from 1 to it, for ratios below 2) ...
  */
 const MEASURED_RATIO = 0.7;
-/** ... and the longest window, in which the first tick does not matter, this part. */
-const MEASURED_RATIO_LONG = 0.85;
-/** Spans before the window that it is compared with besides, each less so many standard deviations. */
-const RECENT_SECONDS = [1, 3, 10] as const;
-const RECENT_SIGMAS = 1.25;
+/**
+ * ... and the longest window, in which the first tick does not matter, this part. With 0.85 one burst in 15 is missed at 10/s and
+ * phi 3, where what is usual is itself not known to a tenth, and one in 90 that rises over 2 s at 100/s.
+ */
+const MEASURED_RATIO_LONG = 0.8;
+/**
+ * Spans before the window that it is compared with besides, each less so many standard deviations: the longer it is, the less it
+ * is chance that it was high.
+ */
+const RECENT_SPANS = [
+  { seconds: 1, sigmas: 1.25 },
+  { seconds: 3, sigmas: 1 },
+  { seconds: 10, sigmas: 0.4 },
+] as const;
 /** The sum that spares the search takes this part of the ratio, once the slow average is this old and moves by less than that. */
 const GATE_PART = 0.9;
 const GATE_SECONDS = 60;
 /** phi is itself estimated: its excess over 1 is taken this many times, and up to so much more where clumps are under one a second. */
 const PHI_CAUTION = 1.1;
 const PHI_CAUTION_FEW = 0.15;
-/** Log likelihood ratio against the root of the ratio, nats. */
-const HALF_RATIO_MIN = 3.5;
+/**
+ * Log likelihood ratio against the root of the ratio, nats. A window of w < 1 s must reach 0.75 ln(1/w) more: there are more of them
+ * until a small step is recent traffic.
+ */
+const HALF_RATIO_MIN = 4;
+const HALF_RATIO_SHORT = 0.75;
+/**
+ * A window up to a second must be within so many standard deviations of the ratio to what is usual, unless it has
+ * `MEASURED_RATIO_LONG` of it. A longer one holds the rise itself, when that takes 2 s, and has time to rule a doubling out.
+ */
+const FULL_RATIO_SIGMAS = 2.4;
+const FULL_RATIO_SECONDS = 1;
+/** Below this many usual events a window shorter than `SHORT_SECONDS` is none: how clumpy so small counts are is not known well. */
+const SHORT_SECONDS = 0.2;
+const SHORT_EVENTS_MIN = 4;
 
 /** Looks for bursts and learns what is usual. A tick is pushed, searched, and learned from if it was ordinary. */
 export class BurstSearch {
@@ -126,6 +148,7 @@ export class BurstSearch {
       if (allSeconds - seconds < LEARN_SECONDS * 0.98) break;
       const events = history.events(ticks);
       const leastExpected = atLeastPerSecond * seconds;
+      if (seconds < SHORT_SECONDS && leastExpected < SHORT_EVENTS_MIN) continue;
       if (events < this.#measuredRatio * leastExpected || events - leastExpected < excessMin) continue;
       const finding = this.#judge(ticks, seconds, events);
       if (finding && (best === undefined || finding.surprise > best.surprise)) best = finding;
@@ -171,9 +194,9 @@ export class BurstSearch {
   #recentPerSecond(skipTicks: number, phi: number): number {
     const history = this.#history;
     let largest = 0;
-    for (const seconds of RECENT_SECONDS) {
+    for (const { seconds, sigmas } of RECENT_SPANS) {
       const events = (history.ratePerSecond(skipTicks, seconds) ?? 0) * seconds;
-      largest = Math.max(largest, (events - RECENT_SIGMAS * Math.sqrt(phi * events)) / seconds);
+      largest = Math.max(largest, (events - sigmas * Math.sqrt(phi * events)) / seconds);
     }
     return largest;
   }
@@ -187,10 +210,19 @@ export class BurstSearch {
     const long = Math.min(1, seconds / WINDOW_MAX_SECONDS);
     const measuredRatio = this.#measuredRatio + (this.#measuredRatioLong - this.#measuredRatio) * long;
     if (events < measuredRatio * expected || events - expected < excessMin) return undefined;
-    if (likelihoodRatio(events, Math.sqrt(ratio) * expected, phi) < HALF_RATIO_MIN) return undefined;
+    const usual = Math.max(baselinePerSecond, floorPerSecond) * seconds;
+    if (seconds <= FULL_RATIO_SECONDS * 1.02 && events < this.#fullRatioMin(usual, phi)) return undefined;
+    const halfRatioMin = HALF_RATIO_MIN + HALF_RATIO_SHORT * Math.max(0, -Math.log(seconds));
+    if (likelihoodRatio(events, Math.sqrt(ratio) * expected, phi) < halfRatioMin) return undefined;
     const caution = PHI_CAUTION + PHI_CAUTION_FEW * Math.min(1, (phi * seconds) / expected);
     const surprised = surprise(events, expected, 1 + (phi - 1) * caution);
     return surprised < surpriseMin ? undefined : { ticks, seconds, events, baselinePerSecond, surprise: surprised };
+  }
+
+  /** The least count that is not clearly below the full ratio to `usual` ones. */
+  #fullRatioMin(usual: number, phi: number): number {
+    const full = this.#limits.ratio * usual;
+    return Math.min(usual * this.#measuredRatioLong, full - FULL_RATIO_SIGMAS * Math.sqrt(phi * full));
   }
 
   #learnSlowly(blockSeconds: number): void {

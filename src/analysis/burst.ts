@@ -6,11 +6,12 @@
  *                                                                                     │ usual: 10 min at the new level
  * A burst whose turn it is (`recurrence.ts`) is expected; one that outgrows its kind is told as a start once more.
  *
- * `falseAlarmsPerYear` is ticks a year x the chance of the most surprising window. That a tick has 32 windows is made up for by
- * PHI_CAUTION of the search, set so that simulated months of steady traffic (`evaluation/bursts`; Poisson to phi 5, from 10/s)
+ * `falseAlarmsPerYear` is half ticks a year x the chance of the most surprising window. That 64 windows end with each is made up for
+ * by PHI_CAUTION of the search, set so that simulated months of steady traffic (`evaluation/bursts`; Poisson to phi 5, from 10/s)
  * show no more than is stated. Not found: steps below 0.7 of the ratio, rises that take over 20 s, a second step within a burst.
  * Sources: Ward et al., "Poisson-FOCuS" (JASA 2023): ratio-restricted windows; Lorden (1971): no method is much faster.
  */
+import { TICK_SECONDS } from '../model/limits.js';
 import { ActiveBurst, type BurstEndReason, END_SECONDS, type Outgrowth } from './active-burst.js';
 import { BurstSearch, type Finding, NEAR_SECONDS } from './burst-search.js';
 import { type ExpectedBurst, Recurrence } from './recurrence.js';
@@ -99,8 +100,8 @@ const IDLE_LEARN_SECONDS = 30;
 const MIN_TICK_SECONDS = 0.1;
 /** Excess in a window, in seconds at the minimum rate. */
 const EXCESS_SECONDS = 1;
-/** Ticks in a year. */
-const TESTS_PER_YEAR = 365.25 * 86_400 * 4;
+/** Halves of ticks in a year. Counted in whole ticks, clumpy traffic of 10/s and 30/s had twice the false alarms that are stated. */
+const TESTS_PER_YEAR = (365.25 * 86_400) / (TICK_SECONDS / 2);
 /** A burst ends below this many times the baseline, or half way to what is a burst. */
 const END_RATIO = 1.5;
 const END_RATIO_PART = 0.75;
@@ -109,7 +110,7 @@ const PRIOR_PHI = 1.5;
 /** Durations of past bursts that are kept. */
 const PAST_BURSTS_MAX = 64;
 
-/** Detects bursts in the rate of new entries. Feed it once a tick. */
+/** Detects bursts in the rate of new entries. Feed it once a tick, or each half of one. */
 export class BurstDetector {
   readonly #settings: BurstSettings;
   readonly #floorPerSecond: number;

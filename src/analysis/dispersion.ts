@@ -1,14 +1,14 @@
 /**
- * How much burstier than Poisson the ordinary traffic is, on five time scales.
+ * How much burstier than Poisson the ordinary traffic is, on six time scales.
  *
  * phi is variance over mean: 1 for independent arrivals, more when they come in clumps. Clumps of a second are invisible in ticks
- * of a quarter second, so a window of w seconds is judged by the largest phi of the scales up to w. Each block is compared with
- * the mean of the half minute before it, which a slow drift does not inflate; outliers are cut so that one burst cannot.
+ * of an eighth of a second, so a window of w seconds is judged by the largest phi of the scales up to w. Each block is compared
+ * with the mean of the half minute before it, which a slow drift does not inflate; outliers are cut so that one burst cannot.
  * Source of the estimator: Pearson's chi-square over its degrees of freedom (McCullagh and Nelder 1989, section 4.5).
  */
 
-/** Scales in seconds; 0 stands for a single tick. */
-const SCALES_SECONDS = [0, 1, 2, 4, 8] as const;
+/** Scales in seconds; 0 stands for a single tick, or half of one. */
+const SCALES_SECONDS = [0, 0.25, 1, 2, 4, 8] as const;
 
 /** Time constant of the average, seconds: a half-life of 30 min, since an error of a tenth in phi is a factor of five in false alarms. */
 const MEMORY_SECONDS = 1800 / Math.LN2;
@@ -19,8 +19,12 @@ const PRIOR_BLOCKS = 8;
 /** A squared residual counts at most this many times phi. */
 const OUTLIER_FACTOR = 16;
 
-/** Means below this many events a block say nothing about clumps. */
+/**
+ * Means below this many events a block say nothing about clumps. A block lasts until it has them, or as long as the longest: were
+ * short ones passed over instead, at 3/s only those after a chance rise of the mean would count, and phi would stay what a few say.
+ */
 const MEAN_MIN = 0.5;
+const BLOCK_MAX_SECONDS = 8;
 
 interface Scale {
   readonly spanSeconds: number;
@@ -64,7 +68,8 @@ export class Dispersion {
       scale.seconds += blockSeconds;
       scale.events += blockEvents;
       scale.expected += blockExpected;
-      if (scale.seconds < scale.spanSeconds * 0.98) return;
+      const spanSeconds = scale.expected < MEAN_MIN ? BLOCK_MAX_SECONDS : scale.spanSeconds;
+      if (scale.seconds < spanSeconds * 0.98) return;
       blockSeconds = scale.seconds;
       blockEvents = scale.events;
       blockExpected = scale.expected;

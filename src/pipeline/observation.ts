@@ -18,6 +18,7 @@ import { RateMeter, type RateSnapshot } from '../analysis/rates.js';
 import { type Findings, Suspects } from '../analysis/suspects.js';
 import { TableModel, type TableSnapshot } from '../analysis/table.js';
 import { type Talker, Talkers } from '../analysis/talkers.js';
+import { TickParts } from '../analysis/tick-parts.js';
 import { type Unassured, unassuredOf } from '../analysis/unassured.js';
 import { wrappedIncrease } from '../analysis/wrap.js';
 import type { EventBatch } from '../model/batch.js';
@@ -137,6 +138,7 @@ class Watch {
   readonly #owners = new Owners();
   readonly #lifetimes: Lifetimes;
   readonly #burst: BurstDetector;
+  readonly #parts: TickParts;
   readonly #destinationBursts: DestinationBursts;
   readonly #table: TableModel;
   readonly #dumps: DumpWatch;
@@ -167,6 +169,7 @@ class Watch {
       establishedSeconds: host.timeouts.tcp?.established,
     });
     this.#tickedAt = at.monotonicSeconds;
+    this.#parts = new TickParts(at.monotonicSeconds);
     this.#markedAt = at.monotonicSeconds;
     this.#tableReadAt = at.monotonicSeconds;
     const { buckets } = host.sysctls;
@@ -244,6 +247,7 @@ class Watch {
     this.#dumps.observeNew(newCount);
     this.#newEvents += newCount;
     this.#destroyEvents += destroyCount;
+    this.#parts.observe(atSeconds, this.#newEvents);
   }
 
   #observeTick({ at, loss, table, counters }: TickRecord): TickObservation {
@@ -255,7 +259,9 @@ class Watch {
     const destroyEvents = this.#destroyEvents + lostDestroy;
     this.#rates.observe(seconds, newEvents, destroyEvents);
     this.#losses.observe(seconds, lostNew + lostDestroy, newEvents + destroyEvents);
-    const burstTransition = this.#burst.observe(atSeconds, seconds, newEvents);
+    const burstTransition = this.#parts.end(atSeconds, this.#newEvents, lostNew, (part) =>
+      this.#burst.observe(part.atSeconds, part.seconds, part.newEvents),
+    );
     const total = this.#burst.snapshot();
     const destinationBursts = this.#destinationBursts.observe(atSeconds, seconds, this.#talkers, total);
     this.#talkers.advance(seconds);

@@ -33,16 +33,17 @@ interface Run {
   readonly ratePerSecond: (atSeconds: number) => number;
   readonly clump?: number;
   readonly offsetSeconds?: number;
+  readonly tickSeconds?: number;
 }
 
-function run({ seed, untilSeconds, ratePerSecond, clump = 1, offsetSeconds = 0 }: Run) {
+function run({ seed, untilSeconds, ratePerSecond, clump = 1, offsetSeconds = 0, tickSeconds = TICK }: Run) {
   const random = randomFrom(seed);
   const detector = new BurstDetector(SETTINGS);
   const transitions: { at: number; transition: BurstTransition }[] = [];
-  for (let tick = 1; tick * TICK <= untilSeconds; tick++) {
-    const at = tick * TICK;
-    const newEvents = countFrom(random, ratePerSecond(at) * TICK, clump);
-    const transition = detector.observe(at + offsetSeconds, TICK, newEvents);
+  for (let tick = 1; tick * tickSeconds <= untilSeconds; tick++) {
+    const at = tick * tickSeconds;
+    const newEvents = countFrom(random, ratePerSecond(at) * tickSeconds, clump);
+    const transition = detector.observe(at + offsetSeconds, tickSeconds, newEvents);
     if (transition) transitions.push({ at, transition });
   }
   return { detector, transitions };
@@ -88,6 +89,24 @@ describe('BurstDetector finds', () => {
       expect(starts(result)).toHaveLength(1);
       expect(starts(result)[0]?.at).toBeLessThanOrEqual(124);
     }
+  });
+
+  it.each([TICK, TICK / 2])('every 10x step at 3/s within 3 s, in ticks of %d s', (tickSeconds) => {
+    for (const seed of seeds) {
+      const found = run({ seed, untilSeconds: 130, ratePerSecond: step(120, 3, 30), tickSeconds });
+      expect(starts(found)[0]?.at, `seed ${seed}`).toBeLessThanOrEqual(123);
+    }
+  });
+
+  it('a rise to 4x that takes 2 s, typically in 2.4 s and always within 6 s', () => {
+    const rise = (at: number) => 100 * (1 + 3 * Math.min(1, Math.max(0, (at - 60) / 2)));
+    const delays = seeds.map((seed) => {
+      const found = run({ seed, untilSeconds: 70, ratePerSecond: rise, clump: 3, tickSeconds: TICK / 2 });
+      return (starts(found)[0]?.at ?? Number.POSITIVE_INFINITY) - 60;
+    });
+    const sorted = delays.toSorted((a, b) => a - b);
+    expect(sorted[30]).toBeLessThanOrEqual(2.4);
+    expect(sorted.at(-1)).toBeLessThanOrEqual(6);
   });
 
   it('traffic on a host known to be idle', () => {

@@ -58,13 +58,32 @@ it('says so of bursts too, by the worst traffic of a kind', () => {
     ({ scenario, per: 'run', amount: 10, alarms: { ctwatch: ours } }) as const;
   const rows = burstReach({
     ...{ options: { seeds: 1, months: 10 }, curve: [] },
-    falseAlarms: [alarms('ramp 4x in 20 s', 0), alarms('step 2x', 0.1), alarms('cron', 1)],
+    falseAlarms: [
+      alarms('ramp 4x in 20 s', 0),
+      alarms('step 2x', 0.1),
+      alarms('step 2x, phi 3', 0.004),
+      alarms('cron', 1),
+    ],
     delays: [
       {
         scenario: '4x at 100/s, phi 3',
         lordenSeconds: 0,
         runs: 10,
         delays: { ctwatch: { median: 0.3, p95: null, within2s: 1 } },
+        asked: {
+          limits: { median: 0.3, p95: 0.5 },
+          oracle: { delays: { median: 0.2, p95: 0.4 }, doublingsRatio: 0.002 },
+        },
+      },
+      {
+        scenario: '4x at 100/s, phi 1',
+        lordenSeconds: 0,
+        runs: 10,
+        delays: { ctwatch: { median: 0.44, p95: 0.5, within2s: 1 } },
+        asked: {
+          limits: { median: 0.3, p95: 0.5 },
+          oracle: { delays: { median: 0.31, p95: 0.4 }, doublingsRatio: 0.08 },
+        },
       },
     ],
     longRuns: [
@@ -73,11 +92,14 @@ it('says so of bursts too, by the worst traffic of a kind', () => {
       { scenario: '10/s, phi 3', months: 10, alarms: 5, upperPerMonth: 1 },
     ],
   });
-  expect(rows.map(({ measured, isReached }) => [measured, isReached])).toEqual([
-    ['0.30 s / missed', false],
-    ['0.20 (2 in 10 months, 30/s, phi 3)', false],
-    ['0.50 (5 in 10 months, 10/s, phi 3)', true],
-    ['step 2x 10 %', false],
+  expect(rows.map(({ measured, isReached, isPossible }) => [measured, isReached, isPossible])).toEqual([
+    ['0.30 s / missed (oracle 0.20 s / 0.40 s)', false, false],
+    ['0.44 s / 0.50 s (oracle 0.31 s / 0.40 s)', false, true],
+    ['0.20 (2 in 10 months, 30/s, phi 3)', false, undefined],
+    ['0.50 (5 in 10 months, 10/s, phi 3)', true, undefined],
+    ['0 of 10', true, undefined],
+    ['10 % of 10; oracle at the delays asked for 8.0 %', false, true],
+    ['0.40 % of 10; oracle at the delays asked for 0.20 %', false, false],
   ]);
 });
 
