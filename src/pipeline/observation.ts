@@ -20,7 +20,7 @@ import { TableModel, type TableSnapshot } from '../analysis/table.js';
 import { type Talker, Talkers } from '../analysis/talkers.js';
 import { TickParts } from '../analysis/tick-parts.js';
 import { type Unassured, unassuredOf } from '../analysis/unassured.js';
-import { wrappedIncrease } from '../analysis/wrap.js';
+import { wrappedIncreases } from '../analysis/wrap.js';
 import type { EventBatch } from '../model/batch.js';
 import type { CtwatchError } from '../model/errors.js';
 import {
@@ -274,7 +274,8 @@ class Watch {
     const reapedNow = this.#dumps.takeReaped(atSeconds) || this.#reaped;
     this.#lifetimes.advance({ atSeconds, seconds, newEvents, lostDestroyEvents: lostDestroy, reapedNow });
     this.#observeTable(atSeconds, table, newEvents, destroyEvents);
-    const kernel = this.#readCounters(counters);
+    const kernel = counters && wrappedIncreases(this.#counters, counters);
+    this.#counters = counters ?? this.#counters;
     this.#tickedAt = atSeconds;
     this.#loss = loss;
     this.#totals = this.#totalsNow();
@@ -390,16 +391,5 @@ class Watch {
   #lostRatio(): number {
     const { newPerSecond: lost, destroyPerSecond: all } = this.#losses.snapshot();
     return all.over10s > 0 ? lost.over10s / all.over10s : 0;
-  }
-
-  #readCounters(counters: KernelCounters | undefined): KernelCounters | undefined {
-    if (counters === undefined) return undefined;
-    const before = this.#counters;
-    this.#counters = counters;
-    const increases = Object.entries(counters).map(([name, value]) => [
-      name,
-      wrappedIncrease(before[name as keyof KernelCounters], value),
-    ]);
-    return Object.fromEntries(increases) as KernelCounters;
   }
 }
