@@ -44,7 +44,7 @@ function writeState({ columns }: EventBatch, row: number, state: EntryState): vo
   columns.status[row] = IPS_SEEN_REPLY_CONFIRMED | (isAssured ? IPS_ASSURED : 0);
   columns.tcpState[row] = isTcp ? tcpState(state) : 0;
   const renewedSeconds = isTcp ? ESTABLISHED_SECONDS : state.timeoutSeconds;
-  columns.timeoutSeconds[row] = state.isRenewed ? renewedSeconds : Math.round(state.remainingSeconds);
+  columns.timeoutSeconds[row] = state.isRenewed ? renewedSeconds : Math.floor(state.remainingSeconds);
   columns.present[row] =
     (columns.present[row] ?? 0) | PRESENT.status | PRESENT.timeout | (isTcp ? PRESENT.tcpState : 0);
 }

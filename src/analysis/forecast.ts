@@ -7,6 +7,8 @@
  * full within ten minutes has it in it, so it is the one to raise an alarm on. A verdict is withheld with a reason while the
  * inputs cannot carry one.
  */
+
+import { TICK_SECONDS } from '../model/limits.js';
 import type { BurstSnapshot } from './burst.js';
 import { FirstPassage, type WeightedPath } from './first-passage.js';
 import type { LifetimesView } from './lifetimes.js';
@@ -219,7 +221,8 @@ function timesToFull(input: ForecastInput, passage: FirstPassage, max: number) {
   return {
     ...(middle === undefined ? {} : { secondsToFull: middle }),
     ...(low === undefined ? {} : { secondsToFullLow: low }),
-    ...(high === undefined ? {} : { secondsToFullHigh: high }),
+    // That it is full shows at the tick after.
+    ...(high === undefined ? {} : { secondsToFullHigh: high + TICK_SECONDS }),
     ...(drop === undefined ? {} : { secondsToDrop: drop }),
   };
 }

@@ -21,6 +21,7 @@ const TCP = 6;
 const UDP = 17;
 const ESTABLISHED = 3;
 const CLOSE = 8;
+const SYN_SENT2 = 9;
 const IPS_ASSURED = 4;
 
 /** Time in which half of what was seen is forgotten, seconds. */
@@ -37,8 +38,6 @@ const SIGMAS = 1.6;
 const MATTERS_SECONDS = 200;
 /** Where fewer of those seen are left than this part, nothing is known. */
 const LEFT_MIN = 0.02;
-/** Ends are known to about a second: of a whole number of seconds that is left, half is in the next. */
-const END_PARTS = [0.5, 0.5] as const;
 
 /** Flows of one class that were looked up at one age; numbers of flows, forgotten in time. */
 class AgeSightings {
@@ -48,8 +47,10 @@ class AgeSightings {
   readonly unassuredEnds = new Float32Array(AGES_SECONDS);
   open = 0;
   unassuredOpen = 0;
-  /** Of those that will end the ones in CLOSE. */
+  /** Of those that will end the ones that have been open, and of these the ones in CLOSE. TCP alone tells. */
+  closed = 0;
   reset = 0;
+  openTcp = 0;
   ending = 0;
   gone = 0;
   ageSeconds = 0;
@@ -63,7 +64,9 @@ class AgeSightings {
       this.ends[age] = (this.ends[age] ?? 0) * factor;
       this.unassuredEnds[age] = (this.unassuredEnds[age] ?? 0) * factor;
     }
-    for (const name of ['open', 'unassuredOpen', 'reset', 'ending', 'gone'] as const) this[name] *= factor;
+    for (const name of ['open', 'openTcp', 'unassuredOpen', 'closed', 'reset', 'ending', 'gone'] as const) {
+      this[name] *= factor;
+    }
   }
 }
 
@@ -112,20 +115,24 @@ export class Sightings {
       seen.gone += 1;
       return;
     }
+    const isTcp = columns.protocol[row] === TCP;
     const isUnassured = ((columns.status[row] ?? 0) & IPS_ASSURED) === 0;
     const left = columns.timeoutSeconds[row] ?? 0;
-    const end = Math.round(ageSeconds + left);
-    if (this.#isOpen(columns, row, ageSeconds) || end >= AGES_SECONDS - END_PARTS.length) {
+    // The kernel rounds what is left down, so it ends within the second from here on.
+    const end = Math.floor(ageSeconds + left);
+    if (this.#isOpen(columns, row, ageSeconds) || end + 1 >= AGES_SECONDS) {
       seen.open += 1;
+      if (isTcp) seen.openTcp += 1;
       if (isUnassured) seen.unassuredOpen += 1;
       return;
     }
     seen.ending += 1;
-    if (columns.protocol[row] === TCP && columns.tcpState[row] === CLOSE) seen.reset += 1;
-    for (const [i, part] of END_PARTS.entries()) {
-      seen.ends[end + i] = (seen.ends[end + i] ?? 0) + part;
-      if (isUnassured) seen.unassuredEnds[end + i] = (seen.unassuredEnds[end + i] ?? 0) + part;
-    }
+    const state = columns.tcpState[row] ?? 0;
+    if (isTcp && state > ESTABLISHED && state !== SYN_SENT2) seen.closed += 1;
+    if (isTcp && state === CLOSE) seen.reset += 1;
+    const later = ageSeconds + left - end;
+    addEnds(seen.ends, end, later);
+    if (isUnassured) addEnds(seen.unassuredEnds, end, later);
   }
 
   /** What is known of a class of this protocol; undefined when none of it was found. */
@@ -146,9 +153,11 @@ export class Sightings {
     const protocol = columns.protocol[row] ?? 0;
     if (protocol === TCP) return columns.tcpState[row] === ESTABLISHED;
     if (isIcmp(protocol)) return false;
-    if (((columns.status[row] ?? 0) & IPS_ASSURED) !== 0) return true;
-    const renewedSeconds = (this.#timeouts.udp?.unreplied ?? 30) - (columns.timeoutSeconds[row] ?? 0);
-    return protocol === UDP && ageSeconds > 2 * RENEWED_SECONDS && renewedSeconds < RENEWED_SECONDS;
+    const isAssured = ((columns.status[row] ?? 0) & IPS_ASSURED) !== 0;
+    // Too young to have been silent, or of a protocol whose timeouts are not known.
+    if (protocol !== UDP || ageSeconds < 2 * RENEWED_SECONDS) return isAssured;
+    const { stream = 120, unreplied = 30 } = this.#timeouts.udp ?? {};
+    return (isAssured ? stream : unreplied) - (columns.timeoutSeconds[row] ?? 0) < RENEWED_SECONDS;
   }
 
   /** How long an open flow of the class is in the table after its last packet. */
@@ -169,6 +178,12 @@ export class Sightings {
 }
 
 const CLOSE_SECONDS = 10;
+
+/** One flow that ends at this age, or a second later with that probability. */
+function addEnds(ends: Float32Array, age: number, later: number): void {
+  ends[age] = (ends[age] ?? 0) + 1 - later;
+  ends[age + 1] = (ends[age + 1] ?? 0) + later;
+}
 
 function ageIndex(ageSeconds: number): number {
   const older = LOOKUP_AGES_SECONDS.findIndex((age) => age > ageSeconds);
@@ -216,15 +231,23 @@ function unassuredByAgeOf(seen: AgeSightings): Float64Array {
   return ratios;
 }
 
-/** How many open flows close in a second, from how many of the first age still are open at the second: gamma, one flow a minute before. */
+/**
+ * How many open flows close in a second: from how many of those open at the first age still are at the second, and from how many had
+ * closed by the first, unless those were more. A gamma distribution, with one flow that closed in a minute before.
+ */
 function closingRates(young: AgeSightings, old: AgeSightings): { low: number; mean: number; high: number } {
   const all = old.found + old.gone;
-  const isKnown = all > 0 && young.found > 0;
-  const openBefore = isKnown ? all * (young.open / (young.found + young.gone)) : 0;
-  const closed = Math.max(0, openBefore - old.open);
-  const seconds = isKnown
-    ? ((openBefore + Math.min(old.open, openBefore)) / 2) * (old.ageSeconds - young.ageSeconds)
-    : 0;
+  let closed = young.closed;
+  let seconds = (young.openTcp + young.closed / 2) * young.ageSeconds;
+  if (all > 0 && young.found > 0) {
+    const openBefore = all * (young.open / (young.found + young.gone));
+    const closedLater = Math.max(0, openBefore - old.open);
+    const later = ((openBefore + Math.min(old.open, openBefore)) / 2) * (old.ageSeconds - young.ageSeconds);
+    // Flows that close at once say nothing of those that do not.
+    const isSteady = closed * later <= closedLater * seconds;
+    closed = closedLater + (isSteady ? closed : 0);
+    seconds = later + (isSteady ? seconds : 0);
+  }
   const time = seconds + PRIOR_OPEN_SECONDS;
   const spread = SIGMAS * Math.sqrt(closed + 1);
   return {

@@ -58,12 +58,32 @@ describe('Sightings', () => {
     const [youngSlow, , youngFast] = ([-1, 0, 1] as const).map((world) => survivors(young, world, [120, 300]));
     expect(youngSlow).toEqual([1, 1]);
     expect(youngFast?.[0]).toBe(1);
-    expect(youngFast?.[1]).toBeLessThan(0.05);
+    expect(youngFast?.[1]).toBeLessThan(0.3);
     see(sightings, 15.5, 100, { state: ESTABLISHED, left: 432_000, isAssured: true, flows: 400 });
     const old = sightings.view(3, 6);
     expect(survivors(old, 1, [120, 300])[1]).toBeGreaterThan(0.9);
     expect(old?.knownRatio).toBeGreaterThan(0.9);
-    expect(young?.knownRatio).toBeLessThan(0.3);
+    expect(young?.knownRatio).toBeLessThan(0.5);
+  });
+
+  it('takes UDP streams that have been silent to run out, and those that have not to stay', () => {
+    const sightings = sightingsOf();
+    see(sightings, 15.5, 100, { protocol: 17, left: 107, isAssured: true, flows: 20 });
+    see(sightings, 15.5, 100, { protocol: 17, left: 119, isAssured: true, flows: 20 });
+    expect(survivors(sightings.view(3, 17), -1, [118, 126, 130])).toEqual([1, 0.5, 0.5]);
+  });
+
+  it('knows at the first age how fast flows have closed so far, and does not hold it against those that stay', () => {
+    const [none, many] = [sightingsOf(), sightingsOf()];
+    see(none, 2.5, 100, { state: ESTABLISHED, left: 432_000, isAssured: true, flows: 200 });
+    see(many, 2.5, 100, { state: ESTABLISHED, left: 432_000, isAssured: true, flows: 20 });
+    see(many, 2.5, 100, { state: TIME_WAIT, left: 118, isAssured: true, flows: 180 });
+    const leftAt = (sightings: Sightings) => survivors(sightings.view(3, 6), 0, [110, 160]);
+    expect(leftAt(none)[1]).toBeGreaterThan(0.9);
+    expect(leftAt(many)).toEqual([1, 0.02]);
+    see(many, 15.5, 100, { state: ESTABLISHED, left: 432_000, isAssured: true, flows: 20 });
+    see(many, 15.5, 100, { state: TIME_WAIT, left: 105, isAssured: true, flows: 180 });
+    expect(leftAt(many)[1]).toBeGreaterThan(0.05);
   });
 
   it('reads how fast open flows close from how many are left', () => {
