@@ -129,6 +129,7 @@ Napi::Value ToJs(Napi::Env env, const OwnerAnswer& answer) {
     process.Set("stat", BytesToJs(env, facts.stat));
     process.Set("cgroup", BytesToJs(env, facts.cgroup));
     process.Set("commandLine", BytesToJs(env, facts.command_line));
+    if (facts.sockets) process.Set("sockets", *facts.sockets);
     processes.Set(i, process);
   }
   const auto seconds = [](std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); };

@@ -24,6 +24,9 @@ constexpr std::size_t kKnownMax = 64;
 // Calls without use after which a process is no longer looked at first.
 constexpr int kIdleCallsMax = 32;
 
+// How often the sockets of a process are counted.
+constexpr std::chrono::seconds kBetweenCounts{10};
+
 // Inodes of one kernel-wide counter, given to CPUs in thousands: a process with one so near has just opened a socket.
 constexpr std::uint32_t kNearInodes = 4096;
 
@@ -111,17 +114,41 @@ class ProcessFinder::Search {
     // What is found moves to the front.
     const std::vector<Known> known = finder_.known_;
     std::vector<pid_t> useless;
-    for (const auto& [pid, idle_calls] : known) {
+    for (const Known& entry : known) {
+      const pid_t pid = entry.pid;
       if (open_.empty() || ThreadTime() >= until) break;
       looked_at_.insert(pid);
       const std::size_t before = open_.size();
       const bool alive = LookAt(pid, until, false);
-      if (!alive || (open_.size() == before && idle_calls >= kIdleCallsMax)) useless.push_back(pid);
+      if (!alive || (open_.size() == before && entry.idle_calls >= kIdleCallsMax)) useless.push_back(pid);
       if (open_.size() == before) CountIdle(pid);
     }
     std::erase_if(finder_.known_, [&](const Known& entry) {
       return std::find(useless.begin(), useless.end(), entry.pid) != useless.end();
     });
+  }
+
+  // The sockets of the processes that were found, where that is due.
+  void CountSockets(std::chrono::nanoseconds budget) {
+    const auto until = ThreadTime() + budget;
+    const auto now = std::chrono::steady_clock::now();
+    for (auto& facts : answer_.processes) {
+      const auto known = std::find_if(finder_.known_.begin(), finder_.known_.end(),
+                                      [&](const Known& entry) { return entry.pid == facts.pid; });
+      if (known == finder_.known_.end() || now - known->counted_at < kBetweenCounts || ThreadTime() >= until) continue;
+      known->counted_at = now;
+      const FileDescriptor process = OpenProcess(facts.pid);
+      const std::unique_ptr<DIR, CloseDirectory> directory(process.valid() ? OpenDescriptors(process.get()) : nullptr);
+      if (!directory) continue;
+      std::uint32_t sockets = 0;
+      int looks = 0;
+      const dirent* entry = nullptr;
+      while ((entry = readdir(directory.get())) != nullptr) {
+        if (++looks % kDescriptorsPerLook == 0 && ThreadTime() >= until) break;
+        if (ReadSocketInode(dirfd(directory.get()), entry->d_name)) ++sockets;
+      }
+      if (entry == nullptr) facts.sockets = sockets;
+    }
   }
 
   // Goes on where the last call stopped, once around at most.
@@ -274,7 +301,9 @@ FinderAnswer ProcessFinder::Find(std::vector<WantedSocket>& wanted, FinderBudget
   search.LookAtKnown(budget.known);
   const auto known = ThreadTime();
   search.LookAtOthers(budget.scan);
-  search.answer_.spent = {.known = known - began, .scan = ThreadTime() - known};
+  const auto scanned = ThreadTime();
+  search.CountSockets(budget.known - (known - began));
+  search.answer_.spent = {.known = known - began + (ThreadTime() - scanned), .scan = scanned - known};
   return std::move(search.answer_);
 }
 
@@ -294,8 +323,13 @@ std::optional<ProcessFinder::Place> ProcessFinder::Recall(std::uint32_t inode) c
 }
 
 void ProcessFinder::Promote(pid_t pid) {
-  std::erase_if(known_, [&](const Known& entry) { return entry.pid == pid; });
-  known_.insert(known_.begin(), Known{pid});
+  Known promoted{pid};
+  const auto before = std::find_if(known_.begin(), known_.end(), [&](const Known& entry) { return entry.pid == pid; });
+  if (before != known_.end()) {
+    promoted.counted_at = before->counted_at;
+    known_.erase(before);
+  }
+  known_.insert(known_.begin(), promoted);
   if (known_.size() > kKnownMax) known_.pop_back();
 }
 

@@ -45,6 +45,8 @@ struct ProcessFacts {
   std::string cgroup;
   // Only when asked for.
   std::string command_line;
+  // Open sockets, when they were counted: now and then, as that reads all descriptors.
+  std::optional<std::uint32_t> sockets{};
 };
 
 // CPU time of the thread: of known processes, and of going through the others.
@@ -79,6 +81,7 @@ class ProcessFinder {
     pid_t pid;
     // Calls since it was last of use.
     int idle_calls = 0;
+    std::chrono::steady_clock::time_point counted_at{};
   };
   struct CloseDirectory {
     void operator()(DIR* directory) const { closedir(directory); }

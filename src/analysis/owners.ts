@@ -69,7 +69,7 @@ class Counter {
   /** Without the parts that are of a process when no process has the lead. */
   get owner(): Owner | undefined {
     if (this.#owner === undefined || this.#lead >= PROCESS_LEAD_RATIO * this.#recent) return this.#owner;
-    const { pid, startTicks, startUnixSeconds, threads, commandLine, ...others } = this.#owner;
+    const { pid, startTicks, startUnixSeconds, threads, sockets, commandLine, ...others } = this.#owner;
     return others;
   }
 

@@ -84,6 +84,8 @@ export interface ProcessFacts {
   readonly cgroup: Uint8Array;
   /** Arguments with a zero behind each; empty unless asked for. */
   readonly commandLine: Uint8Array;
+  /** Open sockets, counted every ten seconds. */
+  readonly sockets?: number;
 }
 
 /** The native class. Event reads happen on the calling thread, requests on a libuv worker. */

@@ -37,11 +37,16 @@ export class Processes {
       const known = this.#known.get(key);
       const { pid } = facts;
       const { name, startTicks, threads } = stat;
+      const counted = facts.sockets ?? known?.sockets;
+      const sockets = counted === undefined ? {} : { sockets: counted };
       // It can exec another program, and make threads.
-      if (known?.name === name) return { ...known, threads };
+      if (known?.name === name) return { ...this.#remember(key, { ...known, ...sockets }), threads };
       const startedAt = this.#options.unixSeconds() - bootSeconds + startTicks / ticksPerSecond;
       const startUnixSeconds = Math.round(startedAt * 100) / 100;
-      return { ...this.#remember(key, { ...this.#name(facts, name), pid, startTicks, startUnixSeconds }), threads };
+      return {
+        ...this.#remember(key, { ...this.#name(facts, name), pid, startTicks, startUnixSeconds, ...sockets }),
+        threads,
+      };
     });
   }
 

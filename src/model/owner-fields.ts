@@ -17,6 +17,7 @@ export const ownerFields = {
       name: v.optional(v.pipe(v.string(), describe('Short name of the program'))),
       command_line: v.optional(v.pipe(v.string(), describe('Only with owners.command_line'))),
       threads: v.optional(v.pipe(count, describe('Threads it had when it was last looked at'))),
+      sockets: v.optional(v.pipe(count, describe('Open sockets it had when they were last counted, to whomever'))),
       start: v.optional(v.pipe(timestamp, describe('When it was started, ISO 8601, UTC'))),
     }),
   ),

@@ -22,6 +22,8 @@ export interface Owner {
   readonly commandLine?: string;
   /** Threads of the process when it was last looked at. */
   readonly threads?: number;
+  /** Sockets that the process had open when they were last counted, in the last ten seconds or so. */
+  readonly sockets?: number;
   /** systemd unit, e.g. `sidekiq.service` or `session-3.scope`. */
   readonly unit?: string;
   /** 64 hexadecimal digits, or what the runtime calls it. */

@@ -104,12 +104,13 @@ function partsOf(owner: Owner): OwnerFields {
   };
 }
 
-function processOf({ pid, name, commandLine, threads, startUnixSeconds }: Owner): OwnerFields['process'] {
+function processOf({ pid, name, commandLine, threads, sockets, startUnixSeconds }: Owner): OwnerFields['process'] {
   return {
     ...(pid !== undefined && { pid }),
     ...(name !== undefined && { name }),
     ...(commandLine !== undefined && { command_line: commandLine }),
     ...(threads !== undefined && { threads }),
+    ...(sockets !== undefined && { sockets }),
     ...(startUnixSeconds !== undefined && { start: isoTime(startUnixSeconds) }),
   };
 }

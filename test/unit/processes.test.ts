@@ -41,6 +41,14 @@ describe('naming processes', () => {
     expect(reads()).toBe(1);
   });
 
+  it('keeps the number of sockets between two counts', () => {
+    const { describe } = setUp();
+    expect(describe(facts(stat('nginx', 500)))[0]).not.toHaveProperty('sockets');
+    expect(describe(facts(stat('nginx', 500), { sockets: 41 }))[0]?.sockets).toBe(41);
+    expect(describe(facts(stat('nginx', 500)))[0]?.sockets).toBe(41);
+    expect(describe(facts(stat('nginx', 501)))[0]).not.toHaveProperty('sockets');
+  });
+
   it('takes a pid that is used again for another process', () => {
     const { describe } = setUp();
     describe(facts(stat('nginx', 500)));
