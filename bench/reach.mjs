@@ -8,6 +8,8 @@ export const REACH = {
   idle: 'at most 0.2 %',
   burst: 'at most 2 s',
   start: 'at most 200 ms',
+  census: 'at most 1.5 s',
+  censusMemory: 'at most 60 MiB',
   owners: 'at most 2 %',
   recordCpu: 'at most 0.3 us',
   recordBytes: 'at most 12',

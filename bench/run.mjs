@@ -16,6 +16,7 @@ const SCENARIOS = {
   idle: () => import('./scenarios/idle.mjs'),
   burst: () => import('./scenarios/burst.mjs'),
   start: () => import('./scenarios/start.mjs'),
+  census: () => import('./scenarios/census.mjs'),
   owners: () => import('./scenarios/owners.mjs'),
   record: () => import('./scenarios/record.mjs'),
   forecast: () => import('./scenarios/forecast.mjs'),

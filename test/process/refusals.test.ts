@@ -22,6 +22,8 @@ describe('bad usage: status 2 and one line', () => {
     { args: ['stream', '--assume-max', 'many'], says: '--assume-max: a number of entries is expected' },
     { args: ['stream', '--assume-max', '0'], says: '--assume-max: at least 1 entry' },
     { args: ['stream', '--netns', '../etc'], says: '--netns: a name as `ip netns list` shows it' },
+    { args: ['stream', '--reap-at', '2'], says: '--reap-at: a share of the limit from 0.1 to 1 is expected' },
+    { args: ['stream', '--reap-at', 'soon'], says: '--reap-at: a share of the limit from 0.1 to 1 is expected' },
     { args: ['stream', '--colour'], says: "unknown option '--colour'" },
     { args: ['watch'], says: 'watch: no such command' },
   ])('$args', async ({ args, says }) => {
