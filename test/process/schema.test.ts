@@ -10,6 +10,9 @@ interface JsonSchema {
   readonly type?: string;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly required?: readonly string[];
+  /** Of fields that `properties` does not name. */
+  readonly additionalProperties?: JsonSchema;
+  readonly propertyNames?: JsonSchema;
   readonly items?: JsonSchema;
   readonly oneOf?: readonly JsonSchema[];
   readonly enum?: readonly unknown[];
@@ -24,6 +27,8 @@ const ANNOTATIONS = ['$schema', 'title', 'description', 'format'];
 const ASSERTIONS = [
   'type',
   'properties',
+  'additionalProperties',
+  'propertyNames',
   'required',
   'items',
   'oneOf',
@@ -65,6 +70,14 @@ function problems(schema: JsonSchema, value: unknown, path = ''): string[] {
     ...Object.entries(schema.properties ?? {})
       .filter(([name]) => name in fields)
       .flatMap(([name, property]) => problems(property, fields[name], `${path}.${name}`)),
+    ...Object.entries(fields).flatMap(([name, field]) =>
+      schema.additionalProperties !== undefined && !(name in (schema.properties ?? {}))
+        ? [
+            ...problems(schema.propertyNames ?? {}, name, path),
+            ...problems(schema.additionalProperties, field, `${path}.${name}`),
+          ]
+        : [],
+    ),
     ...(schema.items && Array.isArray(value)
       ? value.flatMap((item, i) => problems(schema.items ?? {}, item, `${path}[${i}]`))
       : []),
