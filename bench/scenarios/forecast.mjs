@@ -75,7 +75,8 @@ function write(columns, row, flow, isNew) {
   columns.family[row] = 2;
   columns.originalSource.words[row * 4] = flow;
   columns.originalSourcePort[row] = 1024 + (flow % 60_000);
-  columns.originalDestinationPort[row] = 1000 + (flow % PORTS);
+  // Scattered: the ids of one port must not all pass, or all fail, the mask that picks the flows to follow.
+  columns.originalDestinationPort[row] = 1000 + ((Math.imul(flow + 1, 0x85ebca6b) >>> 16) % PORTS);
   columns.present[row] = PRESENT.originalTuple | PRESENT.id | (isNew ? PRESENT.timeout : 0);
 }
 
