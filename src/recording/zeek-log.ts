@@ -64,7 +64,8 @@ export class ZeekParser {
     if (known !== undefined) return known;
     const address = parseAddress(text);
     if (this.#addresses.size >= ADDRESSES_REMEMBERED) this.#addresses.clear();
-    if (address !== undefined) this.#addresses.set(text, address);
+    // A copy: V8 cuts 13 characters and more out as a view, which would keep the whole chunk of the log in memory.
+    if (address !== undefined) this.#addresses.set(Buffer.from(text).toString(), address);
     return address;
   }
 
