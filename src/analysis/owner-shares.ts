@@ -21,6 +21,8 @@ export interface DestinationOwners {
   readonly attributedRatio?: number;
   /** Part of all flows that this host only forwards, 0..1. */
   readonly forwardedRatio: number;
+  /** Part of the flows that are not forwarded which this host accepted, 0..1; absent when it opened all. */
+  readonly acceptedRatio?: number;
 }
 
 /** Flows that were looked up, with the same answer. Weights are of one moment, so that they can be compared. */
@@ -39,10 +41,12 @@ export function shareOwners(counters: readonly OwnerCounter[]): DestinationOwner
   const sum = (of: readonly OwnerCounter[]) => of.reduce((total, { weight }) => total + weight, 0);
   const forwarded = sum(counters.filter(({ direction }) => direction === 'forwarded'));
   const others = sum(counters) - forwarded;
+  const accepted = sum(counters.filter(({ direction }) => direction === 'accepted'));
   const told = sum(counters.filter(({ owner }) => owner !== undefined));
   return {
     owners: divideOwners(counters),
     ...(others > 0 && { attributedRatio: Math.min(1, told / others) }),
+    ...(accepted > 0 && { acceptedRatio: Math.min(1, accepted / others) }),
     forwardedRatio: forwarded + others > 0 ? forwarded / (forwarded + others) : 0,
   };
 }

@@ -8,17 +8,21 @@
  * When no destination stands out but one source does, the source is the suspect: a scan has no destination.
  */
 import type { EventBatch, EventColumns } from '../model/batch.js';
+import type { BudgetDestination, BudgetOwner } from '../model/budget.js';
 import { FINDINGS_SECONDS, TOP_LISTED } from '../model/limits.js';
+import type { Owner } from '../model/owner.js';
 import type { CensusEndRecord, CensusRecord } from '../model/record.js';
 import type { BudgetSettings } from '../model/settings.js';
 import { type BudgetReading, Budgets } from './budgets.js';
 import type { BurstSnapshot } from './burst.js';
 import { type DestinationFacts, DestinationFactsTable, type DestinationTick, NO_FACTS } from './destination-facts.js';
 import { type Diagnosis, diagnose, SUSPECT_SHARE_RATIO } from './diagnosis.js';
+import { Owners } from './owners.js';
 import { type SourceFacts, SourceFactsTable } from './source-facts.js';
-import { MANY_PARTNERS_MIN, type Suspect } from './symptoms.js';
+import { MANY_PARTNERS_MIN, type Suspect, totalOf } from './symptoms.js';
 import { TableTally } from './table-tally.js';
 import type { Talker, Talkers } from './talkers.js';
+import type { WhatIfCulprit } from './what-if.js';
 
 /** A destination with its share of what the findings are about. */
 export interface SuspectDestination {
@@ -51,6 +55,11 @@ const MINUTE_SECONDS = 60;
 /** A census says for so long how the entries of a destination are divided, seconds. */
 const TALLY_SECONDS = 90;
 
+const TCP = 6;
+const TCP_ESTABLISHED = 3;
+/** Fewer look-ups tell no share. */
+const LOOKUPS_MIN = 4;
+
 const NO_FINDINGS: Findings = {
   basis: 'entries',
   destinations: [],
@@ -68,6 +77,7 @@ export interface SuspectsTick extends Omit<DestinationTick, 'isUsual'> {
 
 export interface SuspectsOptions {
   readonly talkers: Talkers;
+  readonly owners?: Owners;
   readonly openedAtSeconds: number;
   readonly budgets?: readonly BudgetSettings[];
   /** nf_conntrack_events. */
@@ -84,6 +94,7 @@ export class Suspects {
   readonly #destinations: DestinationFactsTable;
   readonly #sources = new SourceFactsTable();
   readonly #budgets: Budgets;
+  readonly #owners: Owners;
   readonly #openedAt: number;
   readonly #establishedSeconds: number;
   /** The last dump, and when it was a census; the one that is being read. */
@@ -94,8 +105,10 @@ export class Suspects {
   #findings = NO_FINDINGS;
 
   /** Counts the NEW events for `talkers` as well; who owns that advances it, before this. */
-  constructor({ talkers, openedAtSeconds, budgets = [], eventsSysctl, establishedSeconds }: SuspectsOptions) {
+  constructor(options: SuspectsOptions) {
+    const { talkers, openedAtSeconds, budgets = [], eventsSysctl, establishedSeconds } = options;
     this.#talkers = talkers;
+    this.#owners = options.owners ?? new Owners();
     this.#destinations = new DestinationFactsTable(talkers);
     this.#budgets = new Budgets(budgets, eventsSysctl);
     this.#openedAt = openedAtSeconds;
@@ -141,6 +154,14 @@ export class Suspects {
     }
   }
 
+  /** The destination that is suspected first, as a change would take it away. */
+  get culprit(): WhatIfCulprit | undefined {
+    const [first] = this.#findings.destinations;
+    if (first === undefined || first.talker.counter < 0) return undefined;
+    const { protocol, port } = first.talker;
+    return { protocol, port, newPerSecond: first.facts.presentPerSecond };
+  }
+
   /** Ends a tick. The findings are made anew once a second, and when a burst begins or ends. */
   advance(tick: SuspectsTick): Findings {
     const { atSeconds, burst } = tick;
@@ -169,7 +190,7 @@ export class Suspects {
   #find(burst: BurstSnapshot, atSeconds: number): Findings {
     const { basis, ranked } = this.#rank(burst);
     const destinations = ranked.map((each) => this.#describe(each, atSeconds));
-    const budgets = this.#budgets.readings(() => undefined);
+    const budgets = this.#budgets.readings((owner, destination) => this.#shareOf(owner, destination, atSeconds));
     const [first] = destinations;
     const source = this.#sources.busiest();
     const stands = (first?.shareRatio ?? 0) >= SUSPECT_SHARE_RATIO;
@@ -187,12 +208,29 @@ export class Suspects {
     const tallied = this.#tally?.of(talker);
     const facts = talker.counter < 0 ? NO_FACTS : this.#destinations.describe(talker.counter);
     return {
-      ...{ talker, shareRatio },
+      ...{ talker: this.#owners.own(talker, atSeconds), shareRatio },
       facts: { ...facts, entries: this.#entriesOf(talker) },
       ...(tallied !== undefined && { idleRatio: tallied.idle / tallied.entries }),
       ...(tallied !== undefined && isFresh && { states: tallied.states }),
       ...(allowed !== undefined && { allowed }),
     };
+  }
+
+  /** Part of the entries of a destination, or of all, that an owner has; undefined while nothing was told. */
+  #shareOf(owner: BudgetOwner, destination: BudgetDestination | undefined, atSeconds: number): number | undefined {
+    let told = 0;
+    let held = 0;
+    for (let counter = 0; counter < this.#talkers.used; counter++) {
+      const talker = this.#talkers.describe(counter);
+      if (destination !== undefined && !isAt(talker, destination)) continue;
+      const owners = this.#owners.of(talker, atSeconds);
+      const entries = this.#entriesOf(talker) + talker.newPerSecond;
+      if (owners?.attributedRatio === undefined || !(entries > 0)) continue;
+      const share = owners.owners.reduce((sum, each) => sum + (isOwner(each.owner, owner) ? each.shareRatio : 0), 0);
+      told += entries;
+      held += entries * share * owners.attributedRatio;
+    }
+    return told > 0 ? held / told : undefined;
   }
 
   /** Those of the events; of an initial dump, which tells no end, only those that stay for days are added. */
@@ -254,13 +292,23 @@ function shares(weighed: readonly Weighed[]): Ranked[] {
     .map(({ talker, weight }) => ({ talker, shareRatio: weight / whole }));
 }
 
+function isAt(talker: Talker, { family, address, port }: BudgetDestination): boolean {
+  if (port !== undefined && talker.port !== port) return false;
+  return address === undefined || (talker.family === family && address.every((byte, i) => byte === talker.address[i]));
+}
+
+function isOwner(known: Owner, { part, value }: BudgetOwner): boolean {
+  // The short form of a container's id is its beginning.
+  return part === 'container' ? (known.container ?? '').startsWith(value) : known[part] === value;
+}
+
 /** A source is a suspect when it makes most of the new flows, to more destinations than a few. */
 function isEverywhere({ shareRatio, errorRatio, traits }: SourceFacts): boolean {
   return shareRatio * (1 - errorRatio) >= SUSPECT_SHARE_RATIO && traits.partners >= MANY_PARTNERS_MIN;
 }
 
 function suspectDestination(
-  { talker, facts, idleRatio }: SuspectDestination,
+  { talker, facts, idleRatio, states }: SuspectDestination,
   burst: BurstSnapshot,
   uptimeSeconds: number,
 ): Suspect {
@@ -274,9 +322,21 @@ function suspectDestination(
     ...{ protocol: talker.protocol, port: talker.port, traits, growthPerSecond },
     ...(pace !== undefined && { paceRatio: pace }),
     ...(idleRatio !== undefined && { idleRatio }),
+    ...ownerOf(talker, facts, states),
     newPerSecond: talker.newPerSecond,
     watchedSeconds: Math.min(uptimeSeconds, usual?.seconds ?? 0),
   };
+}
+
+/** The owner of most of it, and its open sockets: entries that are established. */
+function ownerOf(talker: Talker, facts: DestinationFacts, states: Uint32Array | undefined): Pick<Suspect, 'owner'> {
+  const threads = talker.owners?.owners[0]?.owner.threads;
+  if (threads === undefined || talker.protocol !== TCP) return {};
+  const sampled = facts.traits.aged;
+  const looked = totalOf(sampled);
+  const estimated = looked >= LOOKUPS_MIN ? (facts.entries * sampled.established) / looked : undefined;
+  const openSockets = states?.[TCP_ESTABLISHED] ?? estimated;
+  return { owner: { threads, ...(openSockets !== undefined && { openSockets: Math.round(openSockets) }) } };
 }
 
 function suspectSource({ protocol, traits }: SourceFacts, burst: BurstSnapshot): Suspect {

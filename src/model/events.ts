@@ -252,7 +252,9 @@ const alert = v.object({
       v.object({
         text: v.pipe(v.string(), describe('A command or a setting, and what it would change')),
         effect: v.optional(
-          v.object({ plateau_ratio: v.pipe(ratio, describe('plateau_count over the advised limit')) }),
+          v.object({
+            plateau_ratio: v.pipe(ratio, describe('Where the table would settle, over its limit or the advised one')),
+          }),
         ),
       }),
     ),

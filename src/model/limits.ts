@@ -149,6 +149,12 @@ export const TABLE_STALE_SECONDS = 5;
 /** When the first sample is due, seconds after the start: long enough for a rate, short enough for `--once`. */
 export const FIRST_SAMPLE_SECONDS = 1;
 
+/** How often changes are played while the table fills, seconds: two more projections, 3 ms each. */
+export const WHAT_IF_SECONDS = 5;
+
+/** Part of its limit that the table must be heading for before changes are played. */
+export const WHAT_IF_RATIO = 0.8;
+
 /** Budgets of the configuration: each is compared with every event whose port one of them has. */
 export const BUDGETS_MAX = 64;
 

@@ -38,6 +38,12 @@ export const ownerFields = {
   attributed_ratio: v.optional(
     v.pipe(ratio, describe('Share of the looked-up flows, but for forwarded ones, whose owner could be told')),
   ),
+  accepted_ratio: v.optional(
+    v.pipe(
+      ratio,
+      describe('Share of the looked-up flows, but for forwarded ones, that this host accepted; it opened the others'),
+    ),
+  ),
   forwarded_ratio: v.optional(
     v.pipe(ratio, describe('Share of the looked-up flows that this host only forwards; they have no owner here')),
   ),

@@ -141,11 +141,19 @@ export class AlertEvents {
     };
   }
 
-  #advise(name: AlertName, { table, forecast }: TickObservation): EventOf<'alert'>['advice'] {
-    // A limit that is only assumed is none to change.
-    if (this.#settings.assume_max !== undefined) return [];
-    const { plateauCount } = forecast;
-    return listAdvice({ name, max: table.max, plateauCount, ...this.#recvBuffer }).map(({ text, plateauRatio }) => ({
+  #advise(name: AlertName, tick: TickObservation): EventOf<'alert'>['advice'] {
+    const { table, forecast, findings, whatIf } = tick;
+    const [culprit] = culpritFields(findings);
+    const advice = listAdvice({
+      ...{ name, max: table.max, plateauCount: forecast.plateauCount, whatIf, ...this.#recvBuffer },
+      maxAssumed: this.#settings.assume_max !== undefined,
+      diagnosis: findings.diagnosis.code,
+      pooledEntries: culprit?.expected_entries ?? culprit?.process?.threads,
+      ...(culprit?.destination !== undefined && {
+        destination: { transport: culprit.network.transport, ...culprit.destination },
+      }),
+    });
+    return advice.map(({ text, plateauRatio }) => ({
       text,
       ...(plateauRatio !== undefined && { effect: { plateau_ratio: round(plateauRatio, 4) } }),
     }));

@@ -83,10 +83,11 @@ export function topFields(talkers: readonly Talker[]): TopFields[] {
 export function ownerFields(owners: DestinationOwners | undefined): OwnerFields {
   if (owners === undefined) return {};
   const [first] = owners.owners;
-  const { attributedRatio, forwardedRatio } = owners;
+  const { attributedRatio, acceptedRatio, forwardedRatio } = owners;
   return {
     ...(first !== undefined && { ...partsOf(first.owner), owner_ratio: round(first.shareRatio, 4) }),
     ...(attributedRatio !== undefined && { attributed_ratio: round(attributedRatio, 4) }),
+    ...(acceptedRatio !== undefined && { accepted_ratio: round(acceptedRatio, 4) }),
     ...(forwardedRatio > 0 && { forwarded_ratio: round(forwardedRatio, 4) }),
   };
 }

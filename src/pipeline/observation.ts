@@ -20,6 +20,7 @@ import { TableModel, type TableSnapshot } from '../analysis/table.js';
 import { type Talker, Talkers } from '../analysis/talkers.js';
 import { TickParts } from '../analysis/tick-parts.js';
 import { type Unassured, unassuredOf } from '../analysis/unassured.js';
+import { type WhatIf, WhatIfs } from '../analysis/what-if.js';
 import { wrappedIncreases } from '../analysis/wrap.js';
 import type { EventBatch } from '../model/batch.js';
 import type { CtwatchError } from '../model/errors.js';
@@ -75,6 +76,8 @@ export interface TickObservation {
   readonly growth: readonly Talker[];
   /** Who fills the table and what it looks like; made anew once a second, and when a burst begins or ends. */
   readonly findings: Findings;
+  /** Where the table would settle with a change; only while it fills, not older than `WHAT_IF_SECONDS`. */
+  readonly whatIf?: WhatIf;
   /** Received since the source opened. */
   readonly totals: Totals;
   /** Since the source opened. */
@@ -136,6 +139,7 @@ class Watch {
   readonly #talkers = new Talkers();
   readonly #suspects: Suspects;
   readonly #owners = new Owners();
+  readonly #whatIfs = new WhatIfs();
   readonly #lifetimes: Lifetimes;
   readonly #burst: BurstDetector;
   readonly #parts: TickParts;
@@ -164,7 +168,7 @@ class Watch {
     this.#host = host;
     this.#openedAt = at.monotonicSeconds;
     this.#suspects = new Suspects({
-      ...{ talkers: this.#talkers, openedAtSeconds: at.monotonicSeconds },
+      ...{ talkers: this.#talkers, owners: this.#owners, openedAtSeconds: at.monotonicSeconds },
       ...{ budgets: settings.budget, eventsSysctl: host.sysctls.events },
       establishedSeconds: host.timeouts.tcp?.established,
     });
@@ -295,6 +299,7 @@ class Watch {
         .filter(({ newPerSecond }) => newPerSecond >= TALKER_RATE_MIN)
         .map(own),
       growth: growth.map(own),
+      ...this.#whatIfs.last,
       findings: {
         ...findings,
         destinations: findings.destinations.map((found) => ({ ...found, talker: own(found.talker) })),
@@ -367,11 +372,11 @@ class Watch {
     if (events === 0) return { verdict: 'unknown', reason: 'no_events' };
     const lifetimes = this.#lifetimes.view(burst.active?.onsetSeconds);
     this.#unassured = unassuredOf(lifetimes, table);
+    const input = { table, lifetimes, uptimeSeconds: atSeconds - this.#openedAt };
+    this.#whatIfs.play(atSeconds, this.#forecast, { ...input, culprit: this.#suspects.culprit });
     return forecast({
-      ...{ table, lifetimes },
+      ...{ ...input, burst },
       ...(this.#unassured !== undefined && { unassured: this.#unassured }),
-      uptimeSeconds: atSeconds - this.#openedAt,
-      burst,
       ...(burst.active !== undefined && { burstAgeSeconds: atSeconds - burst.active.onsetSeconds }),
       lostRatio: this.#lostRatio(),
       ...(buckets !== undefined && { buckets }),

@@ -125,8 +125,27 @@ function describeCulprit({ culprits: [culprit], basis }: AlertParts): string {
   const of = basis === 'growth' ? 'growth is' : 'entries are';
   const who = describeTalker({ network, destination });
   const held = `${describeEntries(culprit)}${describeStates(culprit)}`.replace(/^, /, '');
-  return ` ${formatRatio(share)} of the ${of} ${who}${held === '' ? '' : `: ${held}`}.`;
+  return ` ${formatRatio(share)} of the ${of} ${who}${describeOwner(culprit)}${held === '' ? '' : `: ${held}`}.`;
 }
+
+/** `, opened by sidekiq.service (pid 4121, 25 threads)`; empty unless most of it is known to be of one owner. */
+function describeOwner(culprit: CulpritFields): string {
+  const { process, service, user, container, owner_ratio: part = 0, attributed_ratio: told = 0 } = culprit;
+  if (part * told < OWNER_RATIO_MIN) return '';
+  const name =
+    service?.name ?? process?.name ?? (container?.id && `container ${container.id.slice(0, 12)}`) ?? user?.name;
+  if (name === undefined) return '';
+  const program = process?.name === undefined || process.name === name ? undefined : process.name;
+  const { pid, threads } = process ?? {};
+  const details = [
+    pid === undefined ? program : `${program === undefined ? '' : `${program}, `}pid ${pid}`,
+    threads === undefined ? undefined : `${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+  ].filter((part) => part !== undefined);
+  return `, ${(culprit.accepted_ratio ?? 0) > 0.5 ? 'accepted' : 'opened'} by ${name}${details.length > 0 ? ` (${details.join(', ')})` : ''}`;
+}
+
+/** Part of its flows that one owner must have to be named. */
+const OWNER_RATIO_MIN = 0.5;
 
 /** Against the budget, or else against what is usual when it is more than that. */
 function describeEntries({ entries, expected_entries: expected, usual_entries: usual }: CulpritFields): string {

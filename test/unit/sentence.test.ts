@@ -125,6 +125,30 @@ describe('describeAlert', () => {
     );
   });
 
+  it('names the owner of most of it, in as many words as are known', () => {
+    const owner = {
+      ...{ process: { pid: 4121, name: 'ruby', threads: 25 }, service: { name: 'sidekiq.service' } },
+      ...{ owner_ratio: 0.97, attributed_ratio: 0.9 },
+    };
+    const say = (owned: object) =>
+      describeAlert({ ...parts, name: 'burst', burst, culprits: [{ ...culprit, ...owner, ...owned }] }).slice(
+        describeAlert({ ...parts, name: 'burst', burst }).length,
+      );
+    expect(say({})).toBe(
+      ' 83 % of the growth is tcp to 10.0.0.5:6379, opened by sidekiq.service (ruby, pid 4121, 25 threads).',
+    );
+    expect(say({ accepted_ratio: 0.9, service: undefined })).toMatch(/, accepted by ruby \(pid 4121, 25 threads\)\.$/);
+    expect(say({ process: { name: 'ruby' } })).toMatch(/, opened by sidekiq\.service \(ruby\)\.$/);
+    expect(say({ process: undefined, service: undefined, container: { id: 'c0ffee123456789' } })).toMatch(
+      /, opened by container c0ffee123456\.$/,
+    );
+    expect(say({ process: undefined, service: undefined, user: { id: '33', name: 'www-data' } })).toMatch(
+      /, opened by www-data\.$/,
+    );
+    expect(say({ attributed_ratio: 0.4 })).not.toContain('by');
+    expect(say({ process: undefined, service: undefined })).not.toContain('by');
+  });
+
   it('is shorter when less is known', () => {
     const told = { ...parts, name: 'time_to_full', burst } as const;
     expect(describeAlert({ ...told, culprits: [culprit] })).toMatch(
