@@ -14,4 +14,4 @@ export { type CtEvent, type EventLine, type EventOf, eventSchema } from './model
 export type { Owner } from './model/owner.js';
 export type { BatchRecord, BatchSource, HostFacts, Instant, SourceRecord } from './model/record.js';
 export type { SettingsInput } from './model/settings.js';
-export type { TickObservation } from './pipeline/observation.js';
+export type { TickObservation } from './pipeline/observed.js';

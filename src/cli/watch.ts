@@ -13,7 +13,8 @@ import type { BatchRecord, BatchSource, DumpPurpose, SourceAsks } from '../model
 import { type Settings, type SettingsInput, settingsSchema } from '../model/settings.js';
 import { toEvents } from '../pipeline/events.js';
 import { toFlows } from '../pipeline/flow.js';
-import { type Observation, observe, type TickObservation } from '../pipeline/observation.js';
+import { observe } from '../pipeline/observation.js';
+import type { Observation, TickObservation } from '../pipeline/observed.js';
 import { fromSource } from '../pipeline/source.js';
 import { VERSION } from './version.js';
 

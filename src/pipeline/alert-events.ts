@@ -12,7 +12,7 @@ import type { HostFacts } from '../model/record.js';
 import type { Settings } from '../model/settings.js';
 import { budgetFields, culpritFields, diagnosisFields } from './culprit-fields.js';
 import { addCounters, isoTime, NO_INCREASE, numbersOf, round, totalsFields, unixAt } from './fields.js';
-import type { TickObservation } from './observation.js';
+import type { TickObservation } from './observed.js';
 import { describeAlert } from './sentence.js';
 
 /** Alerts that a diagnosis explains, what matters most first. */

@@ -4,7 +4,7 @@ import type { ExpectedBurst } from '../analysis/recurrence.js';
 import type { CtEvent, EventOf, TopFields } from '../model/events.js';
 import type { OwnerFields } from '../model/owner-fields.js';
 import { isoTime, ownerFields, round, topFields, unixAt } from './fields.js';
-import type { TickObservation } from './observation.js';
+import type { TickObservation } from './observed.js';
 import { describeTalker, formatCount, formatRate, formatSeconds } from './sentence.js';
 
 type BurstTick = Pick<TickObservation, 'at' | 'growth' | 'burstTransition' | 'destinationBursts'>;

@@ -14,7 +14,7 @@ import { AlertEvents } from './alert-events.js';
 import { burstEvents } from './burst-events.js';
 import { dumpEvents } from './dump-events.js';
 import { addCounters, NO_INCREASE, numbersOf, round, tableFields, topFields, totalsFields } from './fields.js';
-import type { CloseObservation, Observation, OpenObservation, TickObservation } from './observation.js';
+import type { CloseObservation, Observation, OpenObservation, TickObservation } from './observed.js';
 import { describeSample, describeTable, formatCount, formatSeconds } from './sentence.js';
 
 /** The events of a source, without its flows. `version` is told by the `start` line. */

@@ -14,7 +14,7 @@ import type { Owner } from '../model/owner.js';
 import type { OwnerFields } from '../model/owner-fields.js';
 import { isIcmp, transportName } from '../model/protocol.js';
 import type { KernelCounters } from '../model/record.js';
-import type { TickObservation } from './observation.js';
+import type { TickObservation } from './observed.js';
 
 /** The numbers most lines carry. */
 export function numbersOf(tick: TickObservation): { table: TableFields; rate: RateFields; forecast: ForecastFields } {

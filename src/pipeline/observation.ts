@@ -9,21 +9,20 @@
  * Time comes from the records alone, so the same records give the same observations.
  */
 import { defer, filter, map, type Observable, type OperatorFunction } from 'rxjs';
-import { BurstDetector, type BurstSnapshot, type BurstTransition } from '../analysis/burst.js';
-import { type DestinationBurst, DestinationBursts } from '../analysis/destination-bursts.js';
+import { BurstDetector, type BurstSnapshot } from '../analysis/burst.js';
+import { DestinationBursts } from '../analysis/destination-bursts.js';
 import { agedForecast, type Forecast, forecast } from '../analysis/forecast.js';
 import { Lifetimes } from '../analysis/lifetimes.js';
 import { Owners } from '../analysis/owners.js';
-import { RateMeter, type RateSnapshot } from '../analysis/rates.js';
-import { type Findings, Suspects } from '../analysis/suspects.js';
+import { RateMeter } from '../analysis/rates.js';
+import { Suspects } from '../analysis/suspects.js';
 import { TableModel, type TableSnapshot } from '../analysis/table.js';
 import { type Talker, Talkers } from '../analysis/talkers.js';
 import { TickParts } from '../analysis/tick-parts.js';
 import { type Unassured, unassuredOf } from '../analysis/unassured.js';
-import { type WhatIf, WhatIfs } from '../analysis/what-if.js';
+import { WhatIfs } from '../analysis/what-if.js';
 import { wrappedIncreases } from '../analysis/wrap.js';
 import type { EventBatch } from '../model/batch.js';
-import type { CtwatchError } from '../model/errors.js';
 import {
   FORECAST_REUSE_SECONDS,
   TABLE_STALE_SECONDS,
@@ -43,66 +42,8 @@ import type {
 } from '../model/record.js';
 import type { Settings } from '../model/settings.js';
 import { assumedTimeouts } from './assumed-timeouts.js';
-import { type DumpObservation, DumpWatch } from './dump-watch.js';
-
-/** Events since the source opened. All only grow. */
-export interface Totals {
-  readonly newEvents: number;
-  readonly destroyEvents: number;
-}
-
-export interface OpenObservation {
-  readonly type: 'open';
-  readonly at: Instant;
-  readonly host: HostFacts;
-}
-
-/** What is true at the end of a tick. Rates are per second, times in seconds. */
-export interface TickObservation {
-  readonly type: 'tick';
-  readonly at: Instant;
-  readonly uptimeSeconds: number;
-  /** With `--assume-max` applied to `max`. Empty of numbers while the last reading is older than `TABLE_STALE_SECONDS`. */
-  readonly table: TableSnapshot;
-  readonly rates: RateSnapshot;
-  readonly burst: BurstSnapshot;
-  readonly burstTransition?: BurstTransition;
-  /** Bursts of single destinations that the total's does not tell. */
-  readonly destinationBursts: readonly DestinationBurst[];
-  readonly forecast: Forecast;
-  /** Destinations by their rate of new entries. */
-  readonly top: readonly Talker[];
-  /** While a burst is on: destinations by the growth of their rate since before it; shares are of that growth. */
-  readonly growth: readonly Talker[];
-  /** Who fills the table and what it looks like; made anew once a second, and when a burst begins or ends. */
-  readonly findings: Findings;
-  /** Where the table would settle with a change; only while it fills, not older than `WHAT_IF_SECONDS`. */
-  readonly whatIf?: WhatIf;
-  /** Received since the source opened. */
-  readonly totals: Totals;
-  /** Since the source opened. */
-  readonly loss: LossTotals;
-  /** NEW and DESTROY events lost in this tick. */
-  readonly lostEvents: number;
-  /** Share of the events of the last 10 s that were lost, 0..1. */
-  readonly lostRatio: number;
-  /** A dump made the kernel collect within the last `DESTROY_WINDOW_SECONDS`: their DESTROY events came in a burst. */
-  readonly collectedByDump: boolean;
-  /** Increase of the kernel's counters in this tick; absent when no reading came. */
-  readonly kernel?: KernelCounters;
-}
-
-export interface CloseObservation {
-  readonly type: 'close';
-  readonly at: Instant;
-  readonly reason: string;
-  readonly error?: CtwatchError;
-  readonly uptimeSeconds: number;
-  readonly totals: Totals;
-  readonly loss: LossTotals;
-}
-
-export type Observation = OpenObservation | TickObservation | DumpObservation | CloseObservation;
+import { DumpWatch } from './dump-watch.js';
+import type { Observation, TickObservation, Totals } from './observed.js';
 
 /** Feeds the analysis and emits an observation for each `open`, `tick` and `close`, and for each dump on demand. */
 export function observe(settings: Settings): OperatorFunction<SourceRecord, Observation> {

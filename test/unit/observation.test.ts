@@ -2,7 +2,8 @@ import { lastValueFrom, toArray } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import type { HostFacts, KernelCounters, SourceRecord } from '../../src/model/record.js';
 import { defaultSettings, type Settings } from '../../src/model/settings.js';
-import { type Observation, observe, type TickObservation } from '../../src/pipeline/observation.js';
+import { observe } from '../../src/pipeline/observation.js';
+import type { Observation, TickObservation } from '../../src/pipeline/observed.js';
 import { fromSource } from '../../src/pipeline/source.js';
 import { batchOf, HOST, replaySource, syntheticRecords } from '../support/records.js';
 
