@@ -25,6 +25,7 @@ export type DegradedCode = keyof typeof DEGRADED_CODES;
 /** What a `notice` line tells while running, by its code. */
 export const NOTICES = {
   table_stale: 'the kernel has not told the size of the table for 5 s: no usage, no forecast until it does',
+  evidence_failed: 'evidence of a critical alert cannot be written: the watch goes on without',
   recording_failed: 'the recording cannot be written: nothing more is recorded, the watch goes on',
   census_failed: 'the table could not be listed: no census, the watch goes on',
   reaped: 'the kernel was made to collect expired entries before the table is full (reap_at_ratio)',

@@ -32,7 +32,11 @@ export function readSettings({ flags, environment, configPath }: ConfigSources):
   const variables = readEnvironment(environment);
   const given = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
   const result = v.safeParse(settingsSchema, merge(merge(file, variables), given));
-  if (result.success) return result.output;
+  if (result.success) {
+    // systemd may list several directories.
+    const [stateDirectory] = (environment['STATE_DIRECTORY'] ?? '').split(':');
+    return { ...(stateDirectory && { state_dir: stateDirectory }), ...result.output };
+  }
   const [issue] = result.issues;
   const key = (issue.path ?? []).map((item) => String(item.key));
   if (has(given, key)) throw badValue('ERR_BAD_OPTION', flagName(key), issue);

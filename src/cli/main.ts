@@ -14,6 +14,7 @@ interface SettingFlags {
   readonly flows?: boolean;
   readonly reapAt?: string;
   readonly config?: string;
+  readonly stateDir?: string;
 }
 
 interface RecordingFlags {
@@ -40,12 +41,12 @@ interface DemoFlags {
 
 /** Numbers stay text until the schema has seen them, so that its message quotes what was typed. */
 function settingsFrom(flags: SettingFlags) {
-  const { interval, assumeMax, netns, flows, config } = flags;
+  const { interval, assumeMax, netns, flows, config, stateDir: state_dir } = flags;
   const assume_timeout = flags.assumeTimeout && assumedTimeouts(flags.assumeTimeout);
   const assume_max = assumeMax === undefined || !/^\d+$/.test(assumeMax) ? assumeMax : Number(assumeMax);
   const reap_at_ratio = numberOrText(flags.reapAt);
   return readSettings({
-    flags: { interval, assume_max, assume_timeout, netns, flows, reap_at_ratio },
+    flags: { interval, assume_max, assume_timeout, netns, state_dir, flows, reap_at_ratio },
     environment: process.env,
     configPath: config,
   });
@@ -124,6 +125,7 @@ function createProgram(): Command {
       'from this usage on, make the kernel collect expired entries, such as 0.9 (default: off)',
     )
     .option('--once', 'stop after the first sample')
+    .option('--state-dir <path>', 'keep evidence of critical alerts here (default: $STATE_DIRECTORY)')
     .option('--record <file>', 'record what is seen as well, for ctwatch replay')
     .addOption(rotateBytesOption())
     .addOption(keepOption())
@@ -136,13 +138,17 @@ function createProgram(): Command {
         throw new CtwatchError({ code: 'ERR_BAD_OPTION', operation: stray, detail: 'no such command', remedy });
       }
       const { runStream } = await import('./stream.js');
+      const { withEvidence } = await import('./evidence.js');
       const { hostname } = await import('node:os');
       const settings = settingsFrom(flags);
       const stream = {
         settings,
         once: flags.once ?? false,
         openSink: (onClosed: (error?: CtwatchError) => void) =>
-          new NdjsonSink({ stream: process.stdout, hostname: hostname(), netns: settings.netns, onClosed }),
+          withEvidence(
+            new NdjsonSink({ stream: process.stdout, hostname: hostname(), netns: settings.netns, onClosed }),
+            settings.state_dir,
+          ),
       };
       if (flags.record === undefined) return runStream(stream);
       const { runRecordedStream } = await import('./record.js');

@@ -205,3 +205,14 @@ export const LOOKUPS_PER_SECOND = 64;
  * is closing, and UDP can be a stream. After 15 s what was reset (10 s) is gone, and what was unanswered (30 s) is not yet.
  */
 export const LOOKUP_AGES_SECONDS = [2, 15] as const;
+
+/** Evidence of critical alerts that is kept in the state directory; the oldest goes first. A file is about 0.3 MB. */
+export const EVIDENCE_FILES_MAX = 20;
+export const EVIDENCE_BYTES_MAX = 50_000_000;
+
+/** Samples in a piece of evidence: of the last ten minutes, one a second while an alert fires. */
+export const EVIDENCE_SECONDS = 600;
+export const EVIDENCE_SAMPLES_MAX = 700;
+
+/** A census so long after a critical alert still belongs to it, seconds: one comes at most once a minute. */
+export const EVIDENCE_CENSUS_SECONDS = 70;

@@ -176,6 +176,13 @@ export const settingsSchema = v.strictObject({
       describe('Name under /run/netns of the namespace to watch'),
     ),
   ),
+  state_dir: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(/^(?:\/[^\0]*)?$/, 'an absolute path is expected, or "" for none'),
+      describe('Where evidence of critical alerts is kept; default `$STATE_DIRECTORY` of systemd, none without it'),
+    ),
+  ),
   flows: v.optional(v.pipe(v.boolean(), describe('One line per NEW and DESTROY')), false),
   census: v.optional(
     v.pipe(v.boolean(), describe('List the table while an alert on its size is near or firing, at most once a minute')),

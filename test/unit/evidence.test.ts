@@ -1,0 +1,125 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { withEvidence } from '../../src/cli/evidence.js';
+import type { CtEvent } from '../../src/model/events.js';
+import { EvidenceKeeper, type EvidenceOptions } from '../../src/sinks/evidence.js';
+
+const root = mkdtempSync(join(tmpdir(), 'ctwatch-evidence-'));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+let folders = 0;
+
+const AT = 1_790_000_000;
+/** Only what the keeper looks at. */
+const event = (type: CtEvent['type'], seconds: number, more: object = {}) =>
+  ({ type, unixSeconds: AT + seconds, msg: `${type} ${seconds}`, ...more }) as unknown as CtEvent;
+const critical = (seconds: number, more: object = {}) =>
+  event('alert', seconds, { name: 'time_to_full', phase: 'firing', severity: 'critical', ...more });
+
+function keeperIn(options: Partial<EvidenceOptions> = {}) {
+  const directory = options.directory ?? join(root, String(++folders));
+  const failures: string[] = [];
+  const keeper = new EvidenceKeeper({ onFailure: ({ code }) => failures.push(code ?? ''), ...options, directory });
+  const files = () => (existsSync(directory) ? readdirSync(directory).sort() : []);
+  const read = (name = files().at(-1) ?? '') => JSON.parse(readFileSync(join(directory, name), 'utf8'));
+  return { keeper, directory, failures, files, read };
+}
+
+describe('EvidenceKeeper', () => {
+  it('keeps what led to a critical alert, in one whole file that others cannot read', () => {
+    const { keeper, directory, files, read } = keeperIn();
+    keeper.observe(event('start', 0, { sysctls: { nf_conntrack_buckets: 65_536 } }));
+    for (let second = 1; second <= 900; second++) keeper.observe(event('sample', second));
+    keeper.observe(critical(900));
+    expect(files()).toEqual(['ctwatch-20260921T142820Z-time_to_full.json']);
+    expect(statSync(join(directory, files()[0] ?? '')).mode & 0o777).toBe(0o600);
+    const { alert, start, samples, census } = read();
+    expect(alert).toEqual({
+      type: 'alert',
+      msg: 'alert 900',
+      name: 'time_to_full',
+      phase: 'firing',
+      severity: 'critical',
+    });
+    expect(start.sysctls).toEqual({ nf_conntrack_buckets: 65_536 });
+    expect(samples.map(({ msg }: { msg: string }) => msg)).toEqual(
+      Array.from({ length: 600 }, (_, i) => `sample ${301 + i}`),
+    );
+    expect(census).toBeUndefined();
+  });
+
+  it('adds the census that the alert asked for, but not one of much later', () => {
+    const { keeper, files, read } = keeperIn();
+    keeper.observe(event('census', 1, { by: 'before' }));
+    keeper.observe(critical(10));
+    expect(read().census.by).toBe('before');
+    keeper.observe(event('census', 12, { by: 'with it' }));
+    expect(read().census.by).toBe('with it');
+    keeper.observe(event('census', 200, { by: 'later' }));
+    expect(read().census.by).toBe('with it');
+    expect(files()).toHaveLength(1);
+  });
+
+  it('keeps nothing of what is no critical alert', () => {
+    const { keeper, files } = keeperIn();
+    keeper.observe(critical(1, { severity: 'warning' }));
+    keeper.observe(critical(2, { phase: 'resolved' }));
+    expect(files()).toEqual([]);
+  });
+
+  it('removes the oldest beyond so many files or bytes, and nothing that is not its own', () => {
+    const byNumber = keeperIn({ filesMax: 3 });
+    for (let i = 0; i < 6; i++) byNumber.keeper.observe(critical(i));
+    writeFileSync(join(byNumber.directory, 'notes.json'), '{}');
+    byNumber.keeper.observe(critical(9));
+    expect(byNumber.files().map((name) => name.slice(21, 24))).toEqual(['24Z', '25Z', '29Z', '']);
+    const bySize = keeperIn({ bytesMax: 250 });
+    for (let i = 0; i < 6; i++) bySize.keeper.observe(critical(i));
+    expect(bySize.files().length).toBeLessThan(3);
+    expect(bySize.read().alert.msg).toBe('alert 5');
+  });
+
+  it('tells once that it cannot write, and goes on', () => {
+    const file = join(root, 'a-file');
+    writeFileSync(file, '');
+    const { keeper, failures } = keeperIn({ directory: join(file, 'below') });
+    keeper.observe(critical(1));
+    keeper.observe(critical(2));
+    expect(failures).toEqual(['ENOTDIR']);
+  });
+
+  it('leaves nothing half written behind when the disk is full', () => {
+    // /dev/full as a directory entry cannot be made: a name that is too long fails at the same place.
+    const { keeper, failures, files } = keeperIn();
+    keeper.observe(critical(1, { name: 'x'.repeat(300) }));
+    expect(failures).toEqual(['ENAMETOOLONG']);
+    expect(files()).toEqual([]);
+  });
+});
+
+describe('withEvidence', () => {
+  it('is the sink itself without a directory, and a notice where none can be written', async () => {
+    const seen: CtEvent[] = [];
+    const sink = { write: (each: CtEvent) => void seen.push(each), end: () => Promise.resolve() };
+    expect(withEvidence(sink, undefined)).toBe(sink);
+    expect(withEvidence(sink, '')).toBe(sink);
+    const file = join(root, 'another-file');
+    writeFileSync(file, '');
+    chmodSync(file, 0o600);
+    const kept = withEvidence(sink, file);
+    kept.write(critical(1));
+    await kept.end();
+    expect(seen.map(({ type }) => type)).toEqual(['alert', 'notice']);
+    expect(seen[1]).toMatchObject({ code: 'evidence_failed', level: 'warn', remedy: expect.stringContaining(file) });
+  });
+});
