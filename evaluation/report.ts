@@ -21,7 +21,7 @@ import {
 } from './tables.js';
 
 /** The parts of the page, by the names in their markers. */
-export type Part = 'scenarios' | 'forecast' | 'bursts' | 'kernel';
+export type Part = 'scenarios' | 'forecast' | 'bursts' | 'kernel' | 'incidents';
 
 /** Puts `body` between the markers of a part. Throws when the page has lost them. */
 export function replacePart(page: string, part: Part, body: string): string {

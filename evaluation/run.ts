@@ -7,8 +7,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { parseArgs } from 'node:util';
+import { workerObstacle } from '../test/incident/incidents.js';
 import { namespaceObstacle } from '../test/kernel/namespace.js';
 import { CURVE_NOISE } from './bursts/scenarios.js';
+import { evaluateIncidents, formatIncidents } from './incidents.js';
 import { evaluateKernel, rescoreKernel } from './kernel/kernel.js';
 import { drawBursts, drawErrors, drawLead, drawRuns } from './plots.js';
 import { answerAll } from './pool.js';
@@ -27,6 +29,7 @@ import { playShort } from './short.js';
 import type { Answer, Job, RunAnswer } from './worker.js';
 
 const PAGE = 'docs/accuracy.md';
+const DIAGNOSIS_PAGE = 'docs/diagnosis.md';
 const PICTURES = 'docs/accuracy';
 /** Where the pictures of any run can be looked at. */
 const PREVIEWS = 'build/evaluation';
@@ -34,6 +37,7 @@ const EXPECTED = 'test/unit/evaluation.expected.json';
 const USAGE = `usage: npm run evaluate -- [--seeds 20] [--months 24] [--only NAME,...] [--quick] [--jobs N] [--write]
        npm run evaluate -- --kernel [--repeats 3] [--keep FOLDER] [--write]     as root, six minutes
        npm run evaluate -- --kernel --from FOLDER               today's forecast of what was kept
+       npm run evaluate -- --incidents [--repeats 3] [--write]  as root, six minutes: what incidents are called
        npm run evaluate -- --update-expected                    accept what ${EXPECTED} then holds`;
 /** A quick look leaves out what plays half a day. */
 const QUICK_SECONDS_MAX = 7200;
@@ -48,6 +52,7 @@ const BURSTS = 'bursts';
 const options = parseOptions();
 if (options['update-expected']) await updateExpected();
 else if (options.kernel) await runKernel();
+else if (options.incidents) await runIncidents();
 else await runSimulated();
 
 function parseOptions() {
@@ -61,7 +66,7 @@ function parseOptions() {
           jobs: { type: 'string' },
         },
         ...{ repeats: { type: 'string', default: '3' }, kernel: { type: 'boolean' }, quick: { type: 'boolean' } },
-        ...{ keep: { type: 'string' }, from: { type: 'string' } },
+        ...{ keep: { type: 'string' }, from: { type: 'string' }, incidents: { type: 'boolean' } },
         ...{ write: { type: 'boolean' }, 'update-expected': { type: 'boolean' } },
       },
     }).values;
@@ -199,6 +204,18 @@ async function runKernel(): Promise<void> {
   if (options.write) writePart('kernel', text);
 }
 
+async function runIncidents(): Promise<void> {
+  const obstacle = namespaceObstacle() ?? workerObstacle();
+  if (obstacle !== undefined) refuse(3, obstacle);
+  process.once('SIGINT', () => process.exit(130)).once('SIGTERM', () => process.exit(143));
+  const repeats = wholeNumber('repeats', options.repeats, 10);
+  const accounts = await evaluateIncidents(repeats, (text) => console.error(`evaluate: ${text}`));
+  const run = `Linux ${release()}, ${repeats} runs of each, commit ${readCommit()}, ${today()}.`;
+  const text = formatIncidents(accounts, run);
+  console.log(text);
+  if (options.write) writePart('incidents', text, DIAGNOSIS_PAGE);
+}
+
 async function updateExpected(): Promise<void> {
   writeFileSync(EXPECTED, `${JSON.stringify(await playShort(), null, 2)}\n`);
   // The house's own format, so that the file passes the linter.
@@ -206,8 +223,8 @@ async function updateExpected(): Promise<void> {
   console.error(`evaluate: ${EXPECTED} written; look at its difference`);
 }
 
-function writePart(part: Part, body: string): void {
-  writeFileSync(PAGE, replacePart(readFileSync(PAGE, 'utf8'), part, body));
+function writePart(part: Part, body: string, page = PAGE): void {
+  writeFileSync(page, replacePart(readFileSync(page, 'utf8'), part, body));
 }
 
 function readCommit(): string {

@@ -26,8 +26,9 @@ export function describeSymptoms(suspect: Suspect, symptoms: Symptoms): string[]
   ].filter((text) => text !== undefined);
 }
 
-function partnersText({ traits, subject }: Suspect, { partners }: Symptoms): string | undefined {
+function partnersText({ traits, subject, owner }: Suspect, { partners }: Symptoms): string | undefined {
   if (partners === undefined) return undefined;
+  if (owner?.isOnlyClient === true) return 'one program of this host opens them';
   const number = Math.max(1, Math.round(traits.partners));
   const noun = subject === 'destination' ? 'source' : 'destination';
   if (number === 1) return `new entries have one ${noun}`;

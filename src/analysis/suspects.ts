@@ -59,6 +59,8 @@ const TCP = 6;
 const TCP_ESTABLISHED = 3;
 /** Fewer look-ups tell no share. */
 const LOOKUPS_MIN = 4;
+/** Part of the told flows that one program must have opened to be the only client. */
+const ONLY_CLIENT_RATIO = 0.8;
 
 const NO_FINDINGS: Findings = {
   basis: 'entries',
@@ -329,14 +331,25 @@ function suspectDestination(
 }
 
 /** The owner of most of it, and its open sockets: entries that are established. */
-function ownerOf(talker: Talker, facts: DestinationFacts, states: Uint32Array | undefined): Pick<Suspect, 'owner'> {
-  const threads = talker.owners?.owners[0]?.owner.threads;
-  if (threads === undefined || talker.protocol !== TCP) return {};
-  const sampled = facts.traits.aged;
-  const looked = totalOf(sampled);
-  const estimated = looked >= LOOKUPS_MIN ? (facts.entries * sampled.established) / looked : undefined;
-  const openSockets = states?.[TCP_ESTABLISHED] ?? estimated;
-  return { owner: { threads, ...(openSockets !== undefined && { openSockets: Math.round(openSockets) }) } };
+function ownerOf(
+  { owners, protocol }: Talker,
+  { traits, entries }: DestinationFacts,
+  states: Uint32Array | undefined,
+): Pick<Suspect, 'owner'> {
+  const [first] = owners?.owners ?? [];
+  if (first === undefined) return {};
+  const opened = 1 - (owners?.acceptedRatio ?? 0) - (owners?.forwardedRatio ?? 0);
+  const { threads } = first.owner;
+  const looked = totalOf(traits.aged);
+  const estimated = looked >= LOOKUPS_MIN ? (entries * traits.aged.established) / looked : undefined;
+  const openSockets = protocol === TCP ? (states?.[TCP_ESTABLISHED] ?? estimated) : undefined;
+  return {
+    owner: {
+      isOnlyClient: opened * first.shareRatio >= ONLY_CLIENT_RATIO,
+      ...(threads !== undefined && { threads }),
+      ...(openSockets !== undefined && { openSockets: Math.round(openSockets) }),
+    },
+  };
 }
 
 function suspectSource({ protocol, traits }: SourceFacts, burst: BurstSnapshot): Suspect {

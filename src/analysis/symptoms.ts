@@ -46,7 +46,12 @@ export interface Suspect {
   readonly watchedSeconds?: number;
   /** Of its entries, by a dump: those established and idle for an hour. */
   readonly idleRatio?: number;
-  readonly owner?: { readonly threads?: number; readonly openSockets?: number };
+  readonly owner?: {
+    readonly threads?: number;
+    readonly openSockets?: number;
+    /** One program of this host opens most of its flows: one client, from however many addresses. */
+    readonly isOnlyClient?: boolean;
+  };
 }
 
 /** Up to two partners are one: a client may have an address of each family. From `MANY` on it is no longer a few clients. */
@@ -74,7 +79,7 @@ const DNS_PORT = 53;
 /** What can be seen of a suspect. Pure. */
 export function symptomsOf(suspect: Suspect): Symptoms {
   const { subject, traits, paceRatio, idleRatio } = suspect;
-  const partners = partnersOf(traits);
+  const partners = suspect.owner?.isOnlyClient === true ? 'one' : partnersOf(traits);
   const stage = stageSymptom(stageCountsOf(traits)?.counts);
   const hold = holdOf(traits.aged);
   const leaving = leavingOf(suspect);

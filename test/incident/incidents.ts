@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { DiagnosisCode } from '../../src/model/events.js';
-import { countEntries, type Namespace } from '../kernel/namespace.js';
+import { countEntries, createNamespace, type Namespace } from '../kernel/namespace.js';
 
 const PROGRAMS = fileURLToPath(new URL('../../test/incident/', import.meta.url));
 export const REDIS_PORT = 6379;
@@ -153,12 +153,35 @@ async function playIdle(namespace: Namespace): Promise<Scene> {
   return { begin: () => undefined };
 }
 
+/** Clients of another host: a namespace with addresses of its own behind a pair of interfaces. */
+async function connectNeighbour(namespace: Namespace): Promise<Namespace> {
+  const neighbour = await createNamespace({ conntrack: false, ipv6: false });
+  const [here, there] = ['crowd0', 'crowd1'];
+  await namespace.exec('ip', ['link', 'add', here, 'type', 'veth', 'peer', 'name', there, 'netns', neighbour.name]);
+  await namespace.exec('ip', ['address', 'add', '10.77.255.1/16', 'dev', here]);
+  await namespace.exec('ip', ['link', 'set', here, 'up']);
+  await neighbour.exec('ip', ['address', 'add', '10.77.255.2/16', 'dev', there]);
+  await neighbour.exec('ip', ['link', 'set', there, 'up']);
+  // Every address of the range is its own, and it answers for each.
+  await neighbour.exec('ip', ['route', 'add', 'local', '10.77.0.0/17', 'dev', 'lo']);
+  await namespace.exec('ip', ['route', 'add', '10.77.0.0/17', 'via', '10.77.255.2']);
+  return neighbour;
+}
+
+const CROWD_PORT = 8443;
+
+async function playCrowd(namespace: Namespace): Promise<Scene> {
+  await ordinaryTraffic(namespace, CROWD_PORT);
+  const traffic = new Traffic(await connectNeighbour(namespace), 'crowd', CROWD_PORT);
+  return { begin: () => traffic.rate(130) };
+}
+
 /** Three things at once, none of them most of the growth. */
 async function playMixed(namespace: Namespace): Promise<Scene> {
   await ordinaryTraffic(namespace, 9001);
   await drop(namespace, 'input', 'tcp dport 9002');
   const parts = [
-    new Traffic(namespace, 'crowd', 9001),
+    new Traffic(namespace, 'visit', 9001),
     new Traffic(namespace, 'churn', 9002),
     new Traffic(namespace, 'datagrams', 8125),
   ];
@@ -209,7 +232,7 @@ export const incidents: readonly Incident[] = [
     description: 'a thousand clients of one service, 130/s',
     expected: 'traffic_spike',
     ...{ port: 8443, assumeMax: 8500, seconds: 70 },
-    prepare: sudden('crowd', 130, 8443, [8443]),
+    prepare: playCrowd,
   },
   {
     name: 'syn_flood',
@@ -261,7 +284,7 @@ export const incidents: readonly Incident[] = [
   },
   {
     name: 'mixed',
-    description: 'a crowd, a dead service and datagrams at once, 45/s each',
+    description: 'visitors, a dead service and datagrams at once, 45/s each',
     expected: 'unclear',
     ...{ assumeMax: 8500, seconds: 45 },
     prepare: playMixed,

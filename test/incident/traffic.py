@@ -3,7 +3,7 @@
 Each line of standard input is a new rate, connections a second; its end is the end. Evenly paced, whatever the delays.
   serve PORT...   answers TCP lines and UDP datagrams on these ports (no rate)
   visit PORT      short connections from some addresses, as visitors of a web service
-  crowd PORT      the same from a thousand addresses
+  crowd PORT      the same from a thousand addresses of 10.77.0.0/17, to 10.77.255.1
   churn PORT      short connections from one address
   leak PORT       connections that stay open
   retry PORT      short connections from one address; one that fails within a second is tried three times more
@@ -60,6 +60,8 @@ def pace(client):
 class Connections:
     """Non-blocking connections: asks a line, reads the answer, closes first."""
 
+    host = HOST
+
     def __init__(self, port):
         self.port = port
         self.poll = select.epoll()
@@ -75,7 +77,7 @@ class Connections:
         if source is not None:
             sock.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
             sock.bind((source, 0))
-        sock.connect_ex((HOST, self.port))
+        sock.connect_ex((self.host, self.port))
         self.open_sockets[sock.fileno()] = (sock, time.monotonic(), tries)
         self.poll.register(sock, select.EPOLLOUT)
 
@@ -105,15 +107,16 @@ class Connections:
 
 
 class Visitors(Connections):
-    addresses = 8
+    def source(self):
+        return f'127.0.1.{random.randrange(1, 9)}'
+
+
+class Crowd(Connections):
+    host = '10.77.255.1'
 
     def source(self):
-        number = random.randrange(self.addresses)
-        return f'127.0.{1 + number // 250}.{1 + number % 250}'
-
-
-class Crowd(Visitors):
-    addresses = 1000
+        number = random.randrange(1000)
+        return f'10.77.{number // 250}.{1 + number % 250}'
 
 
 class Leak(Connections):

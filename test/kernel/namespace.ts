@@ -242,6 +242,16 @@ export async function withConntrackMax<T>(value: number, body: () => Promise<T> 
   }
 }
 
+/** Nobody who asks `withConntrackMax` changes nf_conntrack_max while `body` runs: a lowered one drops the packets of every table. */
+export async function holdConntrackMax<T>(body: () => Promise<T>): Promise<T> {
+  const unlock = await lockConntrackMax();
+  try {
+    return await body();
+  } finally {
+    unlock();
+  }
+}
+
 /** The kernel's own lock, held by a `flock` that ends with its standard input: it cannot outlive us, nor go stale. */
 async function lockConntrackMax(): Promise<() => void> {
   closeSync(openSync(CONNTRACK_MAX_LOCK, 'a'));

@@ -148,6 +148,17 @@ describe('symptomsOf', () => {
     expect(later({ established: 3 })).toBeUndefined();
   });
 
+  it('takes one program of this host for one client, from however many addresses', () => {
+    const crowd = { ...tcp, traits: traits(40, 400, { time_wait: 20 }), paceRatio: 5 };
+    expect(symptomsOf({ ...crowd, owner: { isOnlyClient: true } }).partners).toBe('one');
+    expect(diagnose(crowd, 0.9).code).toBe('traffic_spike');
+    const told = diagnose({ ...crowd, owner: { isOnlyClient: true } }, 0.9);
+    expect(told).toMatchObject({
+      code: 'connection_churn',
+      evidence: expect.arrayContaining(['one program of this host opens them']),
+    });
+  });
+
   it('compares sockets with threads', () => {
     const owned = (openSockets: number) =>
       symptomsOf({ ...tcp, traits: traits(1, 9), owner: { threads: 25, openSockets } });
