@@ -1,6 +1,7 @@
 /** `ctwatch who`: what is in the table now. One dump; a table for a person, a `census` line for a pipe. */
 import { hostname } from 'node:os';
-import { listTable } from '../kernel/table-list.js';
+import { Owners } from '../analysis/owners.js';
+import { listTable, type TableListOptions } from '../kernel/table-list.js';
 import { CENSUS_DIMENSIONS, type CensusDimension } from '../model/census-fields.js';
 import { CtwatchError } from '../model/errors.js';
 import { censusEvent } from '../pipeline/census-event.js';
@@ -45,11 +46,13 @@ export async function runWho({ by, top, netns, json }: WhoOptions): Promise<void
 type Whole = DumpObservation & Required<Pick<DumpObservation, 'census'>>;
 
 async function takeCensus(netns: string | undefined): Promise<Whole> {
-  const watch = new DumpWatch(undefined);
+  const owners = new Owners();
+  const watch = new DumpWatch(undefined, (columns, row) => owners.ownerOf(columns, row));
   let dump: DumpObservation | undefined;
   try {
-    const next = (record: Parameters<DumpWatch['observe']>[0]) => {
-      dump = watch.observe(record) ?? dump;
+    const next: TableListOptions['next'] = (record) => {
+      if (record.type === 'owners') owners.observe(record.at.monotonicSeconds, record.sightings);
+      else dump = watch.observe(record) ?? dump;
     };
     await listTable({ netns, next });
     if (dump?.error !== undefined) throw dump.error;

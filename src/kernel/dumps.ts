@@ -16,6 +16,8 @@ export interface DumpsOptions {
   /** Takes a record; a batch is leased while it runs. */
   readonly emit: (record: EntriesRecord | CensusRecord) => void;
   readonly readClocks: () => Instant;
+  /** Told of each chunk of a census before it is emitted. */
+  readonly lookUp?: (batch: EventBatch) => Promise<void>;
   /** The source has ended: nothing is emitted any more. */
   readonly isClosed: () => boolean;
 }
@@ -76,6 +78,8 @@ export class TableDumps {
         // A kernel that does not know the filter lists what nobody asked for.
         if (purpose === 'reap') continue;
         rows += batch.newCount;
+        await this.#options.lookUp?.(batch);
+        if (isClosed()) return;
         emit({ type: 'census', at: readClocks(), phase: 'rows', batch });
       }
     } catch (error) {

@@ -12,6 +12,7 @@
 import { formatAddress } from '../model/address.js';
 import type { EventBatch } from '../model/batch.js';
 import {
+  OWNER_CHUNK_ENTRIES,
   OWNER_CPU_SECONDS,
   OWNER_FRESH_RATIO,
   OWNER_KNOWN_CPU_RATIO,
@@ -46,6 +47,8 @@ export interface OwnerLookupsOptions {
   readonly commandLine: boolean;
   /** Processes of all users may be looked at: who was not found may be later. */
   readonly patient: boolean;
+  /** CPU time that may be spent on processes at once, seconds. Default `OWNER_CPU_SECONDS`, going through all in slices. */
+  readonly cpuSeconds?: number;
 }
 
 /** What a live source is asked for. */
@@ -54,12 +57,14 @@ export interface OwnerSettings {
   readonly lookupsPerSecond: number;
   /** Read command lines, which can hold secrets. */
   readonly commandLine: boolean;
+  /** See `OwnerLookupsOptions`. */
+  readonly cpuSeconds?: number;
 }
 
 /** Asks the namespace of this socket. */
 export function openOwnerLookups(
   socket: ConntrackSocket,
-  { lookupsPerSecond, commandLine }: OwnerSettings,
+  { lookupsPerSecond, commandLine, ...limits }: OwnerSettings,
 ): OwnerLookups {
   return new OwnerLookups({
     ask: (question) => socket.owners(question),
@@ -67,6 +72,7 @@ export function openOwnerLookups(
     perSecond: lookupsPerSecond,
     commandLine,
     patient: seesProcesses(effectiveCapabilities()),
+    ...limits,
   });
 }
 
@@ -91,8 +97,8 @@ export class OwnerLookups {
   readonly #fresh: Allowance;
   readonly #probes = new Allowance(OWNER_PROBES_PER_SECOND, 1);
   readonly #questions = new Allowance(OWNER_PROBES_PER_SECOND, OWNER_PROBES_PER_SECOND / 2);
-  readonly #known = new Allowance(OWNER_KNOWN_CPU_RATIO, OWNER_CPU_SECONDS);
-  readonly #scan = new Allowance(OWNER_SCAN_CPU_RATIO, OWNER_CPU_SECONDS);
+  readonly #known: Allowance;
+  readonly #scan: Allowance;
   readonly #pending = new Map<number, Pending>();
   readonly #sightings = new Map<string, { sighting: Sighting; count: number }>();
   #picks: SampledFlow[] = [];
@@ -100,6 +106,9 @@ export class OwnerLookups {
 
   constructor(options: OwnerLookupsOptions) {
     this.#options = options;
+    const { cpuSeconds = OWNER_CPU_SECONDS } = options;
+    this.#known = new Allowance(OWNER_KNOWN_CPU_RATIO, cpuSeconds);
+    this.#scan = new Allowance(OWNER_SCAN_CPU_RATIO, cpuSeconds);
     const fresh = options.perSecond * OWNER_FRESH_RATIO;
     this.#sample = new FlowSample({ perSecond: options.perSecond - fresh, kinds: 'destination' });
     this.#fresh = new Allowance(fresh, fresh);
@@ -137,6 +146,19 @@ export class OwnerLookups {
     void this.#ask([...flows, ...this.#picks.splice(0)], newest, monotonicSeconds);
   }
 
+  /** Asks for some entries of a dump, evenly, and waits: those that can have a socket. Only one call at a time. */
+  async observeEntries({ columns, newCount }: EventBatch, monotonicSeconds: number): Promise<void> {
+    const rows: number[] = [];
+    const step = Math.max(1, newCount / OWNER_CHUNK_ENTRIES);
+    for (let at = 0; at < newCount; at += step) {
+      const row = Math.floor(at);
+      if (canHaveSocket(columns.protocol[row] ?? 0, columns.tcpState[row] ?? 0)) rows.push(row);
+    }
+    if (rows.length === 0 || !this.#may(monotonicSeconds)) return;
+    const flows = rows.map((row) => copyFlow(columns, row, monotonicSeconds));
+    await this.#ask(flows, flows.length, monotonicSeconds);
+  }
+
   /** What was answered since the last call; at the end also what is still looked for. */
   take(monotonicSeconds: number, end = false): readonly OwnerSighting[] {
     for (const [inode, { atSeconds, owner, sightings }] of this.#pending) {
@@ -158,12 +180,13 @@ export class OwnerLookups {
   async #ask(flows: readonly SampledFlow[], newest: number, monotonicSeconds: number): Promise<void> {
     this.#asking = true;
     const waiting = [...this.#pending.keys()];
+    const { cpuSeconds } = this.#options;
     try {
       const answer = await this.#options.ask({
         flows: packFlows(flows),
         sockets: Uint32Array.from(waiting.flatMap((inode) => [inode, this.#pending.get(inode)?.uid ?? 0])),
         knownSeconds: this.#known.left(monotonicSeconds),
-        scanSeconds: Math.max(0, Math.min(OWNER_SCAN_SLICE_SECONDS, this.#scan.left(monotonicSeconds))),
+        scanSeconds: Math.max(0, Math.min(cpuSeconds ?? OWNER_SCAN_SLICE_SECONDS, this.#scan.left(monotonicSeconds))),
         commandLine: this.#options.commandLine,
       });
       this.#known.spend(answer.knownSeconds);
@@ -265,6 +288,13 @@ class Allowance {
 function kindOf({ protocol, original }: SampledFlow, uid: number | undefined): string {
   return `${protocol} ${original.destination.join('.')} ${original.destinationPort} ${uid}`;
 }
+
+/** SYN_SENT to ESTABLISHED, CLOSE_WAIT: in the others both ends may have closed it. */
+function canHaveSocket(protocol: number, tcpState: number): boolean {
+  return protocol !== TCP || (tcpState >= 1 && tcpState <= 3) || tcpState === 5;
+}
+
+const TCP = 6;
 
 function describeFlow(flow: SampledFlow, { direction, match }: OwnerAnswer['flows'][number]): Sighting {
   const { family, protocol, original } = flow;

@@ -106,6 +106,10 @@ export const OWNER_KNOWN_CPU_RATIO = 0.005;
 export const OWNER_SCAN_CPU_RATIO = 0.002;
 export const OWNER_CPU_SECONDS = 0.3;
 
+/** Entries of a dump's chunk that are asked for, and the CPU time that `who` may spend on processes, seconds: it runs once. */
+export const OWNER_CHUNK_ENTRIES = 256;
+export const OWNER_WHO_CPU_SECONDS = 1;
+
 /** Going through all processes in one question, seconds of CPU: it holds one of the four threads that read files. */
 export const OWNER_SCAN_SLICE_SECONDS = 0.02;
 

@@ -22,7 +22,12 @@ const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(reso
 async function countTable({ name }: Namespace): Promise<Required<Pick<DumpObservation, 'census'>> & DumpObservation> {
   const watch = new DumpWatch(undefined);
   let dump: DumpObservation | undefined;
-  await listTable({ netns: name, next: (record) => (dump = watch.observe(record) ?? dump) });
+  await listTable({
+    netns: name,
+    next: (record) => {
+      if (record.type === 'census') dump = watch.observe(record) ?? dump;
+    },
+  });
   if (dump?.census === undefined) throw dump?.error ?? new Error('no census');
   return { ...dump, census: dump.census };
 }

@@ -76,3 +76,30 @@ describe('the owner of a destination', () => {
     expect(top).not.toHaveProperty('attributed_ratio');
   });
 });
+
+describe('ctwatch who --by owner', () => {
+  it('counts the entries of a program, those in TIME_WAIT included', async () => {
+    const namespace = await createNamespace();
+    // Fifty connections stay, fifty are closed at once.
+    const half = `
+      const net = require('node:net');
+      net.createServer((socket) => socket.on('error', () => {}).resume()).listen(7201, () => {
+        let open = 0;
+        for (let i = 0; i < 100; i++) {
+          const socket = net.connect(7201, '127.0.0.1', () => {
+            if (i % 2) socket.end();
+            if (++open === 100) setTimeout(() => console.log('ready'), 300);
+          });
+        }
+      });`;
+    const client = namespace.spawn(process.execPath, ['-e', half], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await new Promise((resolve) => client.stdout?.once('data', resolve));
+    const { stdout } = await runCli({ args: ['who', '--netns', namespace.name, '--by', 'owner,state'] });
+    const [line] = parseLines(stdout);
+    const groups = line?.type === 'census' ? (line.groups ?? []) : [];
+    const ours = groups.filter(({ owner }) => owner?.endsWith('/node'));
+    const total = (of: typeof groups) => of.reduce((sum, { entries }) => sum + entries, 0);
+    expect(total(ours)).toBe(100);
+    expect(total(ours.filter(({ state }) => state === 'TIME_WAIT'))).toBe(50);
+  });
+});

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { OwnerAnswer, OwnerQuestion } from '../../src/kernel/addon.js';
 import { OwnerLookups } from '../../src/kernel/owner-lookups.js';
 import { Processes } from '../../src/kernel/processes.js';
-import { OWNER_PENDING_MAX } from '../../src/model/limits.js';
+import { OWNER_CHUNK_ENTRIES, OWNER_PENDING_MAX } from '../../src/model/limits.js';
 import type { OwnerSighting } from '../../src/model/owner.js';
 import { batchOf } from '../support/records.js';
 
@@ -131,6 +131,27 @@ describe('asking for owners', () => {
     const bytes = Buffer.from(questions[0]?.flows ?? []);
     expect(bytes).toHaveLength(80);
     expect([bytes[1], bytes.readUInt16LE(4), bytes.readUInt16LE(6)]).toEqual([6, 0x1234, 0x50]);
+  });
+});
+
+describe('entries of a dump', () => {
+  const tcp = (count: number, tcpState: number) => {
+    const batch = flows(count);
+    batch.columns.tcpState.fill(tcpState, 0, count);
+    return batch;
+  };
+
+  it('are asked for evenly, not all of them, and waited for', async () => {
+    const { lookups, questions } = setUp();
+    await lookups.observeEntries(tcp(8000, 3), 10);
+    expect(questions.map((question) => question.flows.length / 80)).toEqual([OWNER_CHUNK_ENTRIES]);
+    expect(sum(lookups.take(10, true))).toBe(OWNER_CHUNK_ENTRIES);
+  });
+
+  it('are not asked for where no socket can be left', async () => {
+    const { lookups, questions } = setUp();
+    await lookups.observeEntries(tcp(100, 7), 10);
+    expect(questions).toEqual([]);
   });
 });
 
