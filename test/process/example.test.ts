@@ -44,7 +44,7 @@ describe('examples/alerts.mjs', () => {
     );
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toMatch(/^\d\d:\d\d:\d\d watching ctw-\d+-\d+ on /);
-    expect(stdout).toMatch(/^[\d:]+ firing critical usage: conntrack table at 950 of 1,000 entries \(95 %\)/m);
+    expect(stdout).toMatch(/^[\d:]+ firing critical usage: conntrack table 95 % full \(950 of 1,000\)/m);
     expect(stdout).toMatch(/^[\d:]+ udp 127\.0\.0\.1 5353: [\d.]+\/s, 100 % of the new entries$/m);
     expect(stdout).toMatch(/^[\d:]+ stopped after \d+ s \(time is over\): 950 new, .* 0 events lost\n$/m);
   });
