@@ -19,7 +19,7 @@ import type { Talkers } from './talkers.js';
 /** Time constant of the growth, seconds: as long as the collector's longest pause. */
 const GROWTH_SECONDS = 60;
 /** Time constant of the present rate, seconds. */
-const PRESENT_SECONDS = 2;
+export const PRESENT_SECONDS = 2;
 /** Nothing is called usual before it was seen so long, seconds; and what is usual is forgotten in about an hour. */
 const USUAL_SECONDS_MIN = 30;
 const USUAL_SECONDS = 3600;

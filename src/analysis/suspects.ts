@@ -15,7 +15,13 @@ import type { CensusEndRecord, CensusRecord } from '../model/record.js';
 import type { BudgetSettings } from '../model/settings.js';
 import { type BudgetReading, Budgets } from './budgets.js';
 import type { BurstSnapshot } from './burst.js';
-import { type DestinationFacts, DestinationFactsTable, type DestinationTick, NO_FACTS } from './destination-facts.js';
+import {
+  type DestinationFacts,
+  DestinationFactsTable,
+  type DestinationTick,
+  NO_FACTS,
+  PRESENT_SECONDS,
+} from './destination-facts.js';
 import { type Diagnosis, diagnose, SUSPECT_SHARE_RATIO } from './diagnosis.js';
 import { Owners } from './owners.js';
 import { type SourceFacts, SourceFactsTable } from './source-facts.js';
@@ -245,11 +251,11 @@ export class Suspects {
 
   #rank(burst: BurstSnapshot): { readonly basis: Findings['basis']; readonly ranked: readonly Ranked[] } {
     const talkers = this.#talkers;
-    if (burst.active !== undefined) {
-      const ranked = talkers.growth(TOP_LISTED).map((talker) => ({ talker, shareRatio: talker.shareRatio }));
-      return { basis: 'growth', ranked };
-    }
     const known = Array.from({ length: talkers.used }, (_, counter) => talkers.describe(counter));
+    if (burst.active !== undefined) {
+      const grown = known.map((talker) => ({ talker, weight: this.#grownPerSecond(talker.counter) }));
+      return { basis: 'growth', ranked: shares(grown) };
+    }
     const growing = known.map((talker) => ({
       talker,
       weight: Math.max(0, this.#destinations.growthPerSecond(talker.counter)),
@@ -257,6 +263,13 @@ export class Suspects {
     const holding = [...known, ...this.#talliedAlone()].map((talker) => ({ talker, weight: this.#entriesOf(talker) }));
     const isGrowing = total(growing) * MINUTE_SECONDS > GROWING_RATIO * total(holding);
     return isGrowing ? { basis: 'growth', ranked: shares(growing) } : { basis: 'entries', ranked: shares(holding) };
+  }
+
+  /** New entries per second beyond the usual ones; what chance alone makes of a usual rate is no growth. */
+  #grownPerSecond(counter: number): number {
+    const { presentPerSecond, usual } = this.#destinations.describe(counter);
+    const before = usual?.newPerSecond ?? this.#talkers.markedPerSecond(counter);
+    return Math.max(0, presentPerSecond - before - Math.sqrt(before / (2 * PRESENT_SECONDS)));
   }
 
   /** Destinations that hold most in the last dump and get no new entries. */

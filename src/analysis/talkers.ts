@@ -212,6 +212,11 @@ export class Talkers {
       .map(({ counter, perSecond }) => ({ ...this.describe(counter), shareRatio: perSecond / total }));
   }
 
+  /** New entries per second of a counter at the oldest mark, 0 before the first. */
+  markedPerSecond(counter: number): number {
+    return this.#marks[0]?.[counter] ?? 0;
+  }
+
   #rateOf(counter: number): number {
     return this.#exposureSeconds > 0 ? (this.#weights[counter] ?? 0) / this.#gain / this.#exposureSeconds : 0;
   }

@@ -131,7 +131,7 @@ function describeCulprit({ culprits: [culprit], basis }: AlertParts): string {
 /** `, opened by sidekiq.service (pid 4121, 25 threads)`; empty unless most of it is known to be of one owner. */
 function describeOwner(culprit: CulpritFields): string {
   const { process, service, user, container, owner_ratio: part = 0, attributed_ratio: told = 0 } = culprit;
-  if (part * told < OWNER_RATIO_MIN) return '';
+  if (part * told < OWNER_RATIO_MIN && (part < ONLY_RATIO_MIN || told < TOLD_RATIO_MIN)) return '';
   const name =
     service?.name ?? process?.name ?? (container?.id && `container ${container.id.slice(0, 12)}`) ?? user?.name;
   if (name === undefined) return '';
@@ -144,8 +144,13 @@ function describeOwner(culprit: CulpritFields): string {
   return `, ${(culprit.accepted_ratio ?? 0) > 0.5 ? 'accepted' : 'opened'} by ${name}${details.length > 0 ? ` (${details.join(', ')})` : ''}`;
 }
 
-/** Part of its flows that one owner must have to be named. */
+/**
+ * An owner is named when it is known to have half of the flows; or nearly all of a quarter, since most of the others closed before
+ * they were looked up, which says nothing of whose they were.
+ */
 const OWNER_RATIO_MIN = 0.5;
+const ONLY_RATIO_MIN = 0.9;
+const TOLD_RATIO_MIN = 0.25;
 
 /** Against the budget, or else against what is usual when it is more than that. */
 function describeEntries({ entries, expected_entries: expected, usual_entries: usual }: CulpritFields): string {

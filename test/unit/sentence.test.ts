@@ -145,7 +145,9 @@ describe('describeAlert', () => {
     expect(say({ process: undefined, service: undefined, user: { id: '33', name: 'www-data' } })).toMatch(
       /, opened by www-data\.$/,
     );
-    expect(say({ attributed_ratio: 0.4 })).not.toContain('by');
+    expect(say({ attributed_ratio: 0.3 })).toContain('opened by sidekiq.service');
+    expect(say({ attributed_ratio: 0.2 })).not.toContain('by');
+    expect(say({ attributed_ratio: 0.4, owner_ratio: 0.8 })).not.toContain('by');
     expect(say({ process: undefined, service: undefined })).not.toContain('by');
   });
 
