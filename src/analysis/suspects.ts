@@ -212,14 +212,16 @@ export class Suspects {
 
   #describe({ talker, shareRatio }: Ranked, atSeconds: number): SuspectDestination {
     const allowed = this.#budgets.allowedOf(talker);
-    const isFresh = this.#talliedAt !== undefined && atSeconds - this.#talliedAt <= TALLY_SECONDS;
     const tallied = this.#tally?.of(talker);
+    // What has doubled since is no longer what was counted.
+    const isHalf = tallied !== undefined && 2 * tallied.entries >= this.#entriesOf(talker);
+    const isFresh = isHalf && this.#talliedAt !== undefined && atSeconds - this.#talliedAt <= TALLY_SECONDS;
     const facts = talker.counter < 0 ? NO_FACTS : this.#destinations.describe(talker.counter);
     return {
       ...{ talker: this.#owners.own(talker, atSeconds), shareRatio },
       facts: { ...facts, entries: this.#entriesOf(talker) },
       ...(tallied !== undefined && { idleRatio: tallied.idle / tallied.entries }),
-      ...(tallied !== undefined && isFresh && { states: tallied.states }),
+      ...(isFresh && { states: tallied.states }),
       ...(allowed !== undefined && { allowed }),
     };
   }

@@ -62,6 +62,8 @@ export function playWhatIf({ table, lifetimes, uptimeSeconds, culprit }: WhatIfI
 export class WhatIfs {
   #last: WhatIf | undefined;
   #playedAt = Number.NEGATIVE_INFINITY;
+  /** Whose flows were taken away. */
+  #culprit: WhatIfCulprit | undefined;
 
   /** What was played last, as an object to spread. */
   get last(): { readonly whatIf?: WhatIf } {
@@ -71,9 +73,12 @@ export class WhatIfs {
   /** `forecast` is the last one. */
   play(atSeconds: number, { plateauCount = 0 }: Pick<Forecast, 'plateauCount'>, input: WhatIfInput): void {
     const { max } = input.table;
+    const { protocol, port } = input.culprit ?? {};
+    const isSame = this.#culprit?.protocol === protocol && this.#culprit?.port === port;
     if (max === undefined || plateauCount < WHAT_IF_RATIO * max) this.#last = undefined;
-    else if (this.#last === undefined || atSeconds - this.#playedAt >= WHAT_IF_SECONDS) {
+    else if (this.#last === undefined || !isSame || atSeconds - this.#playedAt >= WHAT_IF_SECONDS) {
       this.#playedAt = atSeconds;
+      this.#culprit = input.culprit;
       this.#last = playWhatIf(input);
     }
   }

@@ -217,5 +217,7 @@ describe('Suspects', () => {
     const { destinations } = read(130);
     expect(destinations[0]).toMatchObject({ talker: { port: 80 }, facts: { entries: 100 } });
     expect(destinations[0]?.states?.[7]).toBe(100);
+    play.fresh({ port: 80 }, 101);
+    expect(play.tick().destinations[0]?.states).toBeUndefined();
   });
 });

@@ -62,6 +62,9 @@ describe('playWhatIf', () => {
     expect(first).toBeDefined();
     expect(play(5, 3400)).toBe(first);
     expect(play(7, 3400)).not.toBe(first);
-    expect(play(8, 100)).toBeUndefined();
+    const web = { ...redis, port: 80, newPerSecond: 5 };
+    whatIfs.play(8, { plateauCount: 3400 }, { ...input, culprit: web });
+    expect(whatIfs.last.whatIf?.withoutCount).toBeGreaterThan(2 * (first?.withoutCount ?? 0));
+    expect(play(9, 100)).toBeUndefined();
   });
 });
