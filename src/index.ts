@@ -1,8 +1,8 @@
 /** The library: the public names, nothing else. */
-export type { BurstSnapshot, BurstTransition } from './analysis/burst.js';
-export type { DestinationBurst } from './analysis/destination-bursts.js';
-export type { Forecast } from './analysis/forecast.js';
-export type { DestinationOwners, OwnerShare } from './analysis/owner-shares.js';
+export type { BurstSnapshot, BurstTransition } from './analysis/bursts/burst.js';
+export type { DestinationBurst } from './analysis/bursts/destination-bursts.js';
+export type { Forecast } from './analysis/forecast/forecast.js';
+export type { DestinationOwners, OwnerShare } from './analysis/owners/owner-shares.js';
 export type { RateSnapshot, WindowedRate } from './analysis/rates.js';
 export type { TableSnapshot } from './analysis/table.js';
 export type { Talker } from './analysis/talkers.js';

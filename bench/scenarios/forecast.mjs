@@ -1,6 +1,6 @@
 /** What the forecaster adds to an event, and what one forecast costs with every class in use. No kernel, no I/O. */
-import { forecast } from '../../dist/analysis/forecast.js';
-import { Lifetimes } from '../../dist/analysis/lifetimes.js';
+import { forecast } from '../../dist/analysis/forecast/forecast.js';
+import { Lifetimes } from '../../dist/analysis/forecast/lifetimes.js';
 import { createBatch, PRESENT } from '../../dist/model/batch.js';
 import { REACH } from '../reach.mjs';
 import { median } from '../statistics.mjs';

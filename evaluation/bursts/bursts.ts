@@ -6,7 +6,7 @@
  * that alarms; after 30 s the burst counts as missed.
  * Our total has three quarters of the allowance of false alarms, as in the program; expected bursts are no alarms.
  */
-import { BurstDetector } from '../../src/analysis/burst.js';
+import { BurstDetector } from '../../src/analysis/bursts/burst.js';
 import { TOTAL_ALLOWANCE_RATIO } from '../../src/model/limits.js';
 import { defaultSettings } from '../../src/model/settings.js';
 import { createRandom } from '../random.js';

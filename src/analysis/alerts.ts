@@ -10,8 +10,8 @@
  */
 import type { AlertName, Severity } from '../model/events.js';
 import type { AlertSettings } from '../model/settings.js';
-import type { BudgetReading } from './budgets.js';
-import type { Forecast } from './forecast.js';
+import type { BudgetReading } from './diagnosis/budgets.js';
+import type { Forecast } from './forecast/forecast.js';
 
 /** What the conditions are judged on, once a tick. */
 export interface AlertInput {

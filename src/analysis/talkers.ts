@@ -14,7 +14,7 @@ import { AF_INET6 } from '../model/address.js';
 import type { EventColumns } from '../model/batch.js';
 import { TALKERS_MAX } from '../model/limits.js';
 import { isIcmp } from '../model/protocol.js';
-import type { DestinationOwners } from './owner-shares.js';
+import type { DestinationOwners } from './owners/owner-shares.js';
 
 /** A destination and how many new entries it gets. */
 export interface Talker {

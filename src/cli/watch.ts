@@ -4,7 +4,7 @@
  */
 import { EMPTY, filter, merge, type Observable, share, tap } from 'rxjs';
 import * as v from 'valibot';
-import { DumpWishes } from '../analysis/dump-wishes.js';
+import { DumpWishes } from '../analysis/census/dump-wishes.js';
 import { liveSource } from '../kernel/live-source.js';
 import { CtwatchError } from '../model/errors.js';
 import type { CtEvent } from '../model/events.js';

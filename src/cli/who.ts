@@ -1,6 +1,6 @@
 /** `ctwatch who`: what is in the table now. One dump; a table for a person, a `census` line for a pipe. */
 import { hostname } from 'node:os';
-import { Owners } from '../analysis/owners.js';
+import { Owners } from '../analysis/owners/owners.js';
 import { listTable, type TableListOptions } from '../kernel/table-list.js';
 import { CENSUS_DIMENSIONS, type CensusDimension } from '../model/census-fields.js';
 import { CtwatchError } from '../model/errors.js';

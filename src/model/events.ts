@@ -10,7 +10,7 @@ import { ERROR_CODES } from './errors.js';
 import { count, describe, endpoint, network, nonNegative, ratio, table, timestamp } from './event-fields.js';
 import { ownerFields } from './owner-fields.js';
 
-/** What a diagnosis may say; `analysis/diagnosis.ts` has the rules. */
+/** What a diagnosis may say; `analysis/diagnosis/diagnosis.ts` has the rules. */
 export const DIAGNOSIS_CODES = [
   'connection_churn',
   'connection_leak',

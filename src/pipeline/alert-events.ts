@@ -4,8 +4,9 @@
  * What a diagnosis needs comes some seconds after a burst was found: flows must be old enough to have a state. So the alert that
  * matters most is told again when its diagnosis becomes clear, or is another one; seldom, since somebody may be paged by it.
  */
-import { listAdvice } from '../analysis/advice.js';
+
 import { Alerts, type AlertTransition } from '../analysis/alerts.js';
+import { listAdvice } from '../analysis/diagnosis/advice.js';
 import { formatEndpoint } from '../model/address.js';
 import type { AlertName, BudgetFields, CtEvent, CulpritFields, DiagnosisCode, EventOf } from '../model/events.js';
 import type { HostFacts } from '../model/record.js';

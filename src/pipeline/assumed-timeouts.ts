@@ -1,5 +1,5 @@
 /** Timeouts that the settings take to be others, as the forecast wants them. */
-import type { AssumedTimeout } from '../analysis/survival.js';
+import type { AssumedTimeout } from '../analysis/forecast/survival.js';
 import type { ProtocolTimeouts } from '../model/record.js';
 import type { Settings } from '../model/settings.js';
 

@@ -1,6 +1,6 @@
 /** The `burst` lines of a tick: of the total, and of destinations whose burst the total does not show. */
-import type { BurstTransition } from '../analysis/burst.js';
-import type { ExpectedBurst } from '../analysis/recurrence.js';
+import type { BurstTransition } from '../analysis/bursts/burst.js';
+import type { ExpectedBurst } from '../analysis/bursts/recurrence.js';
 import type { CtEvent, EventOf, TopFields } from '../model/events.js';
 import type { OwnerFields } from '../model/owner-fields.js';
 import { isoTime, ownerFields, round, topFields, unixAt } from './fields.js';

@@ -1,6 +1,6 @@
 /** The `census` line: what a dump counted, list by list, and the sentence that says it. */
-import type { Census } from '../analysis/census.js';
-import type { CensusCount, CensusRow } from '../analysis/census-count.js';
+import type { Census } from '../analysis/census/census.js';
+import type { CensusCount, CensusRow } from '../analysis/census/census-count.js';
 import type { CensusDimension, CensusGroup } from '../model/census-fields.js';
 import type { EventOf } from '../model/events.js';
 import { CENSUS_LISTED } from '../model/limits.js';

@@ -1,9 +1,9 @@
 /** The fields of who fills the table and what it looks like, from the findings of a tick. */
-import type { BudgetReading } from '../analysis/budgets.js';
-import type { Diagnosis } from '../analysis/diagnosis.js';
+import type { BudgetReading } from '../analysis/diagnosis/budgets.js';
+import type { Diagnosis } from '../analysis/diagnosis/diagnosis.js';
+import type { StageCounts } from '../analysis/diagnosis/flow-traits.js';
+import type { Findings, SuspectDestination } from '../analysis/diagnosis/suspects.js';
 import { FLOW_STAGES, type FlowStage } from '../analysis/flow-stage.js';
-import type { StageCounts } from '../analysis/flow-traits.js';
-import type { Findings, SuspectDestination } from '../analysis/suspects.js';
 import { formatAddress } from '../model/address.js';
 import type { BudgetFields, CulpritFields, DiagnosisFields } from '../model/events.js';
 import { CULPRIT_SHARE_RATIO } from '../model/limits.js';

@@ -5,7 +5,7 @@
  *
  * A census of which a recording left rows out is none. DESTROY events of what a dump collected come until a moment after its end.
  */
-import { Census, type OwnerOf } from '../analysis/census.js';
+import { Census, type OwnerOf } from '../analysis/census/census.js';
 import type { CtwatchError } from '../model/errors.js';
 import { CENSUS_FRESH_SECONDS } from '../model/limits.js';
 import type {

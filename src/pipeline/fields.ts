@@ -1,5 +1,5 @@
 /** The fields of a line from the numbers of an observation: names, rounding, and nothing that is not known. */
-import type { DestinationOwners } from '../analysis/owner-shares.js';
+import type { DestinationOwners } from '../analysis/owners/owner-shares.js';
 import type { Talker } from '../analysis/talkers.js';
 import { formatAddress } from '../model/address.js';
 import type {

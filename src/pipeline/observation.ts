@@ -9,18 +9,18 @@
  * Time comes from the records alone, so the same records give the same observations.
  */
 import { defer, filter, map, type Observable, type OperatorFunction } from 'rxjs';
-import { BurstDetector, type BurstSnapshot } from '../analysis/burst.js';
-import { DestinationBursts } from '../analysis/destination-bursts.js';
-import { agedForecast, type Forecast, forecast } from '../analysis/forecast.js';
-import { Lifetimes } from '../analysis/lifetimes.js';
-import { Owners } from '../analysis/owners.js';
+import { BurstDetector, type BurstSnapshot } from '../analysis/bursts/burst.js';
+import { DestinationBursts } from '../analysis/bursts/destination-bursts.js';
+import { TickParts } from '../analysis/bursts/tick-parts.js';
+import { Suspects } from '../analysis/diagnosis/suspects.js';
+import { agedForecast, type Forecast, forecast } from '../analysis/forecast/forecast.js';
+import { Lifetimes } from '../analysis/forecast/lifetimes.js';
+import { type Unassured, unassuredOf } from '../analysis/forecast/unassured.js';
+import { WhatIfs } from '../analysis/forecast/what-if.js';
+import { Owners } from '../analysis/owners/owners.js';
 import { RateMeter } from '../analysis/rates.js';
-import { Suspects } from '../analysis/suspects.js';
 import { TableModel, type TableSnapshot } from '../analysis/table.js';
 import { type Talker, Talkers } from '../analysis/talkers.js';
-import { TickParts } from '../analysis/tick-parts.js';
-import { type Unassured, unassuredOf } from '../analysis/unassured.js';
-import { WhatIfs } from '../analysis/what-if.js';
 import { wrappedIncreases } from '../analysis/wrap.js';
 import type { EventBatch } from '../model/batch.js';
 import {

@@ -1,12 +1,12 @@
 /** What the pipeline knows after each record that tells something: facts, rounded nowhere, in no words. */
-import type { BurstSnapshot, BurstTransition } from '../analysis/burst.js';
-import type { DestinationBurst } from '../analysis/destination-bursts.js';
-import type { Forecast } from '../analysis/forecast.js';
+import type { BurstSnapshot, BurstTransition } from '../analysis/bursts/burst.js';
+import type { DestinationBurst } from '../analysis/bursts/destination-bursts.js';
+import type { Findings } from '../analysis/diagnosis/suspects.js';
+import type { Forecast } from '../analysis/forecast/forecast.js';
+import type { WhatIf } from '../analysis/forecast/what-if.js';
 import type { RateSnapshot } from '../analysis/rates.js';
-import type { Findings } from '../analysis/suspects.js';
 import type { TableSnapshot } from '../analysis/table.js';
 import type { Talker } from '../analysis/talkers.js';
-import type { WhatIf } from '../analysis/what-if.js';
 import type { CtwatchError } from '../model/errors.js';
 import type { HostFacts, Instant, KernelCounters, LossTotals } from '../model/record.js';
 import type { DumpObservation } from './dump-watch.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { listAdvice } from '../../src/analysis/advice.js';
+import { listAdvice } from '../../src/analysis/diagnosis/advice.js';
 
 const buffer = { recvBufferBytes: 2048, recvBufferForced: true };
 

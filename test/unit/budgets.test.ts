@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Budgets, type OwnerShareOf } from '../../src/analysis/budgets.js';
+import { Budgets, type OwnerShareOf } from '../../src/analysis/diagnosis/budgets.js';
 import type { BudgetSettings } from '../../src/model/settings.js';
 import { batchOf, type FlowRow } from '../support/records.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { BurstEnd, BurstStart } from '../../src/analysis/burst.js';
-import type { DestinationBurst } from '../../src/analysis/destination-bursts.js';
+import type { BurstEnd, BurstStart } from '../../src/analysis/bursts/burst.js';
+import type { DestinationBurst } from '../../src/analysis/bursts/destination-bursts.js';
 import { burstEvents } from '../../src/pipeline/burst-events.js';
 
 const START: BurstStart = {

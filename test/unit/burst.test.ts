@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BurstDetector, type BurstEnd, type BurstStart, type BurstTransition } from '../../src/analysis/burst.js';
+import {
+  BurstDetector,
+  type BurstEnd,
+  type BurstStart,
+  type BurstTransition,
+} from '../../src/analysis/bursts/burst.js';
 
 const SETTINGS = { ratio: 4, minRatePerSecond: 20, falseAlarmsPerYear: 1 };
 const TICK = 0.25;

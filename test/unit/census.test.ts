@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Census } from '../../src/analysis/census.js';
-import type { CensusCount, CensusRow } from '../../src/analysis/census-count.js';
+import { Census } from '../../src/analysis/census/census.js';
+import type { CensusCount, CensusRow } from '../../src/analysis/census/census-count.js';
 import { CENSUS_DIMENSIONS, type CensusDimension } from '../../src/model/census-fields.js';
 import { CENSUS_GROUPS_MAX, CENSUS_KEYS_MAX, CENSUS_OWNERS_MAX } from '../../src/model/limits.js';
 import { ASSURED, type EntrySpec, entriesOf, REPLIED, UNREPLIED } from '../support/entries.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Cohorts } from '../../src/analysis/cohorts.js';
-import { AGE_BINS, AGES_SECONDS } from '../../src/analysis/hazards.js';
+import { Cohorts } from '../../src/analysis/forecast/cohorts.js';
+import { AGE_BINS, AGES_SECONDS } from '../../src/analysis/forecast/hazards.js';
 
 const at = (bins: Float64Array): Record<number, number> =>
   Object.fromEntries([...bins].flatMap((value, bin) => (value === 0 ? [] : [[bin, value]])));

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../evaluation/random.js';
-import { Collector, type CollectorSnapshot, SWEEP_SECONDS } from '../../src/analysis/collector.js';
+import { Collector, type CollectorSnapshot, SWEEP_SECONDS } from '../../src/analysis/forecast/collector.js';
 
 const TICK = 0.25;
 /** The collector removes 32,000 entries a second. */

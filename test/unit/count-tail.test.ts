@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { likelihoodRatio, surprise } from '../../src/analysis/count-tail.js';
+import { likelihoodRatio, surprise } from '../../src/analysis/bursts/count-tail.js';
 
 /** -ln P(N >= events), summed term by term. */
 function exactSurprise(events: number, mean: number, phi: number): number {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../evaluation/random.js';
-import type { BurstSnapshot } from '../../src/analysis/burst.js';
-import { type DestinationBurst, DestinationBursts } from '../../src/analysis/destination-bursts.js';
+import type { BurstSnapshot } from '../../src/analysis/bursts/burst.js';
+import { type DestinationBurst, DestinationBursts } from '../../src/analysis/bursts/destination-bursts.js';
 import { Talkers } from '../../src/analysis/talkers.js';
 import { createBatch } from '../../src/model/batch.js';
 

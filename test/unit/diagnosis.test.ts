@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { diagnose, ILLNESSES } from '../../src/analysis/diagnosis.js';
+import { diagnose, ILLNESSES } from '../../src/analysis/diagnosis/diagnosis.js';
+import type { StageCounts, Traits } from '../../src/analysis/diagnosis/flow-traits.js';
+import { type Suspect, SYMPTOMS, symptomsOf } from '../../src/analysis/diagnosis/symptoms.js';
 import { FLOW_STAGES, type FlowStage } from '../../src/analysis/flow-stage.js';
-import type { StageCounts, Traits } from '../../src/analysis/flow-traits.js';
-import { type Suspect, SYMPTOMS, symptomsOf } from '../../src/analysis/symptoms.js';
 import { DIAGNOSIS_CODES } from '../../src/model/events.js';
 
 function stages(counts: Partial<Record<FlowStage, number>> = {}): StageCounts {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../evaluation/random.js';
-import { Dispersion } from '../../src/analysis/dispersion.js';
+import { Dispersion } from '../../src/analysis/bursts/dispersion.js';
 
 const PRIOR_PHI = 1.5;
 

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
-import { Census } from '../../src/analysis/census.js';
+import { Census } from '../../src/analysis/census/census.js';
 import { CtwatchError } from '../../src/model/errors.js';
 import { type CtEvent, EVENTS_VERSION, eventSchema } from '../../src/model/events.js';
 import { censusEvent } from '../../src/pipeline/census-event.js';

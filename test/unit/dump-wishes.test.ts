@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DumpWishes, type DumpWishesInput, type DumpWishesOptions } from '../../src/analysis/dump-wishes.js';
+import { DumpWishes, type DumpWishesInput, type DumpWishesOptions } from '../../src/analysis/census/dump-wishes.js';
 import { CENSUS_NEAR_SECONDS, CENSUS_SECONDS_MIN, DUMP_SECONDS_MIN } from '../../src/model/limits.js';
 import { defaultSettings } from '../../src/model/settings.js';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Endings, endingSurvivors, endingsWeight } from '../../src/analysis/endings.js';
+import { type Endings, endingSurvivors, endingsWeight } from '../../src/analysis/forecast/endings.js';
 
 const MIXED: Endings = {
   timeouts: [

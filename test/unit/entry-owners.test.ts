@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Owners } from '../../src/analysis/owners.js';
+import { Owners } from '../../src/analysis/owners/owners.js';
 import { createBatch, type EventBatch } from '../../src/model/batch.js';
 import type { OwnerSighting } from '../../src/model/owner.js';
 import { batchOf } from '../support/records.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { FirstPassage } from '../../src/analysis/first-passage.js';
+import { FirstPassage } from '../../src/analysis/forecast/first-passage.js';
 
 const path = (mean: readonly number[], variance: number, weight = 1) => ({
   horizons: mean.map((_, i) => i * 10),

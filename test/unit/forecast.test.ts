@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { BurstSnapshot } from '../../src/analysis/burst.js';
-import { agedForecast, type Forecast, type ForecastInput, forecast } from '../../src/analysis/forecast.js';
-import { Lifetimes } from '../../src/analysis/lifetimes.js';
+import type { BurstSnapshot } from '../../src/analysis/bursts/burst.js';
+import { agedForecast, type Forecast, type ForecastInput, forecast } from '../../src/analysis/forecast/forecast.js';
+import { Lifetimes } from '../../src/analysis/forecast/lifetimes.js';
 import { TableModel } from '../../src/analysis/table.js';
 import { createBatch, PRESENT } from '../../src/model/batch.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createRandom, type Random } from '../../evaluation/random.js';
-import { AGE_BINS, AGES_SECONDS, Hazards, type PriorHazards } from '../../src/analysis/hazards.js';
+import { AGE_BINS, AGES_SECONDS, Hazards, type PriorHazards } from '../../src/analysis/forecast/hazards.js';
 
 interface Kernel {
   readonly newPerSecond: (second: number) => number;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { InitialClosings } from '../../src/analysis/initial-closings.js';
+import { InitialClosings } from '../../src/analysis/forecast/initial-closings.js';
 import { createBatch, PRESENT } from '../../src/model/batch.js';
 import { CLOSING_PORTS_MAX } from '../../src/model/limits.js';
 

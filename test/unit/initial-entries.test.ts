@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type InitialView, initialParts } from '../../src/analysis/initial-entries.js';
+import { type InitialView, initialParts } from '../../src/analysis/forecast/initial-entries.js';
 
 const VIEW: InitialView = {
   isDumped: true,

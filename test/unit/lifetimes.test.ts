@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { forecast } from '../../src/analysis/forecast.js';
-import { Lifetimes, type LifetimesView } from '../../src/analysis/lifetimes.js';
+import { forecast } from '../../src/analysis/forecast/forecast.js';
+import { Lifetimes, type LifetimesView } from '../../src/analysis/forecast/lifetimes.js';
 import { createBatch, PRESENT } from '../../src/model/batch.js';
 import { TRACKED_FLOWS_MAX } from '../../src/model/limits.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../evaluation/random.js';
-import { LookupHazard } from '../../src/analysis/lookup-hazard.js';
+import { LookupHazard } from '../../src/analysis/forecast/lookup-hazard.js';
 
 const BUCKETS = 262_144;
 const TICK = 0.25;

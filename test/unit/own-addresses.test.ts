@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { directionOf, OwnAddresses } from '../../src/analysis/own-addresses.js';
+import { directionOf, OwnAddresses } from '../../src/analysis/census/own-addresses.js';
 import { entriesOf } from '../support/entries.js';
 
 const own = new OwnAddresses(['10.0.0.9', '2001:db8::9', 'fe80::1', 'not an address']);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Owners } from '../../src/analysis/owners.js';
+import { Owners } from '../../src/analysis/owners/owners.js';
 import { parseAddress } from '../../src/model/address.js';
 import { OWNER_COUNTERS_MAX } from '../../src/model/limits.js';
 import { type Owner, type OwnerSighting, ownerKey } from '../../src/model/owner.js';

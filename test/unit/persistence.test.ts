@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { burstLastsRatio, riseLastsRatio } from '../../src/analysis/persistence.js';
+import { burstLastsRatio, riseLastsRatio } from '../../src/analysis/forecast/persistence.js';
 
 const NONE = { pastDurationsSeconds: [] };
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { AGE_BINS } from '../../src/analysis/hazards.js';
-import type { ClassLifetimes, LifetimesView } from '../../src/analysis/lifetimes.js';
-import { project } from '../../src/analysis/projection.js';
+import { AGE_BINS } from '../../src/analysis/forecast/hazards.js';
+import type { ClassLifetimes, LifetimesView } from '../../src/analysis/forecast/lifetimes.js';
+import { project } from '../../src/analysis/forecast/projection.js';
 
 const TREND = {
   ...{ ratePerSecond: 100, slope: 0, growth: 0, exponentialWeight: 0, windowSeconds: 60, rateError: 1, slopeError: 0 },

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../evaluation/random.js';
-import { type PastBurst, Recurrence } from '../../src/analysis/recurrence.js';
+import { type PastBurst, Recurrence } from '../../src/analysis/bursts/recurrence.js';
 
 const LIKE = { durationSeconds: 10, entriesAdded: 900, peakPerSecond: 200 };
 const at = (onsetSeconds: number, like: Partial<PastBurst> = {}): PastBurst => ({ ...LIKE, ...like, onsetSeconds });

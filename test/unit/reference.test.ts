@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { DEGRADED_CODES, NOTICES } from '../../src/analysis/degraded.js';
-import type { ForecastReason } from '../../src/analysis/forecast.js';
+import type { ForecastReason } from '../../src/analysis/forecast/forecast.js';
 import { formatSchema } from '../../src/cli/schema.js';
 import { ERROR_CODES, ERRORS } from '../../src/model/errors.js';
 import { EVENT_SCHEMAS, eventSchema } from '../../src/model/events.js';

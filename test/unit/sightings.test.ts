@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type SightedLives, Sightings } from '../../src/analysis/sightings.js';
-import { writeSurvival } from '../../src/analysis/survival.js';
+import { type SightedLives, Sightings } from '../../src/analysis/forecast/sightings.js';
+import { writeSurvival } from '../../src/analysis/forecast/survival.js';
 import { createBatch, PRESENT } from '../../src/model/batch.js';
 import { HOST } from '../support/records.js';
 

@@ -1,6 +1,6 @@
 /** The sources' counters against space-saving as it is written in the paper: a list that is searched from its beginning. */
 import { describe, expect, it } from 'vitest';
-import { SourceFactsTable } from '../../src/analysis/source-facts.js';
+import { SourceFactsTable } from '../../src/analysis/diagnosis/source-facts.js';
 import { createBatch } from '../../src/model/batch.js';
 import { randomOf } from '../support/busy-records.js';
 

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { AGE_BINS } from '../../src/analysis/hazards.js';
+import { AGE_BINS } from '../../src/analysis/forecast/hazards.js';
 import {
   CURVE_SECONDS,
   learnedRatioOf,
   shiftSurvival,
   type World,
   writeSurvival,
-} from '../../src/analysis/survival.js';
+} from '../../src/analysis/forecast/survival.js';
 
 const learned = (frontierSeconds: number, hazard: (bin: number) => number, protocol = 6) => ({
   ...{ frontierSeconds, confirmedSeconds: frontierSeconds, protocol, hazardRatio: 1 },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { BurstSnapshot } from '../../src/analysis/burst.js';
-import { type Findings, Suspects } from '../../src/analysis/suspects.js';
+import type { BurstSnapshot } from '../../src/analysis/bursts/burst.js';
+import { type Findings, Suspects } from '../../src/analysis/diagnosis/suspects.js';
 import { Talkers } from '../../src/analysis/talkers.js';
 import { createBatch, type EventBatch, PRESENT } from '../../src/model/batch.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type TickPart, TickParts } from '../../src/analysis/tick-parts.js';
+import { type TickPart, TickParts } from '../../src/analysis/bursts/tick-parts.js';
 
 /** The parts of a tick that tell nothing. */
 function end(parts: TickParts, atSeconds: number, newEvents: number, lostEvents: number): TickPart[] {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../evaluation/random.js';
-import { type BinnedCounts, fitTrend, TREND_BINS, TREND_WINDOWS } from '../../src/analysis/trend.js';
+import { type BinnedCounts, fitTrend, TREND_BINS, TREND_WINDOWS } from '../../src/analysis/forecast/trend.js';
 
 /** The windows of a rate that ends now, with the noise of a seed or none. `rate` takes seconds before now. */
 function windowsOf(rate: (secondsAgo: number) => number, longest: number, seed?: number): BinnedCounts[] {

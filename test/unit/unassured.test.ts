@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Lifetimes } from '../../src/analysis/lifetimes.js';
-import { unassuredOf } from '../../src/analysis/unassured.js';
+import { Lifetimes } from '../../src/analysis/forecast/lifetimes.js';
+import { unassuredOf } from '../../src/analysis/forecast/unassured.js';
 import { createBatch, PRESENT } from '../../src/model/batch.js';
 import { HOST } from '../support/records.js';
 

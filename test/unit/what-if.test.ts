@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Lifetimes } from '../../src/analysis/lifetimes.js';
-import { playWhatIf, WhatIfs } from '../../src/analysis/what-if.js';
+import { Lifetimes } from '../../src/analysis/forecast/lifetimes.js';
+import { playWhatIf, WhatIfs } from '../../src/analysis/forecast/what-if.js';
 import { batchOf } from '../support/records.js';
 
 /** Ten minutes of flows that each stay 120 s as in TIME_WAIT: 20/s to port 6379 and 5/s to port 80. */

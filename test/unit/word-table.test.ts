@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { WordTable } from '../../src/analysis/word-table.js';
+import { WordTable } from '../../src/analysis/census/word-table.js';
 
 describe('WordTable', () => {
   it('numbers keys in the order they come, as a Map of texts would, also when it has grown', () => {
