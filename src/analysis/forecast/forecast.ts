@@ -11,6 +11,7 @@
 import { TICK_SECONDS } from '../../model/limits.js';
 import type { BurstSnapshot } from '../bursts/burst.js';
 import type { TableSnapshot } from '../table.js';
+import { SWEEP_SECONDS } from './collector.js';
 import { FirstPassage, type WeightedPath } from './first-passage.js';
 import type { LifetimesView } from './lifetimes.js';
 import { burstLastsRatio, riseLastsRatio } from './persistence.js';
@@ -84,6 +85,8 @@ const UPTIME_MIN_SECONDS = 3;
 const LOST_RATIO_MAX = 0.6;
 /** A table that falls below this part of its count drains. */
 const DRAIN_RATIO = 0.9;
+/** A sweep, or the moment before one, lies in every stretch of this length. */
+const CYCLE_SECONDS = SWEEP_SECONDS + 5;
 /** Part of a bucket pair's evictable entries below which early drop finds none (Poisson, probability one half). */
 const EVICTION_MEAN = Math.LN2 / 16;
 
@@ -120,13 +123,20 @@ export function forecast(input: ForecastInput): Forecast {
     }
     return { verdict: 'fills', ...timesToFull(input, passage, max), ...plateau(mean, max), ...known };
   }
-  const later = mean.at(-1) ?? count;
+  const later = laterPeak(paths[0]) ?? count;
   const { plateauCount } = plateau(mean, max);
   // What rises first is no table that drains, wherever it ends.
   if (later < DRAIN_RATIO * count && plateauCount < count / DRAIN_RATIO) {
     return { verdict: 'drains', plateauCount: later, plateauRatio: later / max, ...known };
   }
   return { verdict: 'plateaus', ...plateau(mean, max), ...known };
+}
+
+/** The most of the last collector cycle within the horizon: where in a sawtooth the horizon ends tells nothing. */
+function laterPeak(path: WeightedPath | undefined): number | undefined {
+  if (path === undefined) return undefined;
+  const from = (path.horizons.at(-1) ?? 0) - CYCLE_SECONDS;
+  return path.mean.reduce((most, count, i) => ((path.horizons[i] ?? 0) >= from ? Math.max(most, count) : most), 0);
 }
 
 /** The same forecast so many seconds later, when no better one was made: full comes nearer. */
