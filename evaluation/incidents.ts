@@ -72,8 +72,9 @@ function isCulpritRight({ incident, answer, culpritPid }: Account): boolean {
   const [culprit] = answer?.culprits ?? [];
   if (culprit === undefined) return false;
   if (incident.port === undefined) return culprit.source?.ip === '127.0.0.1';
-  const { pid } = culprit.process ?? {};
-  return culprit.destination?.port === incident.port && (pid === undefined || pid === culpritPid);
+  // Of a service that many want nobody is to blame, and its own process is told.
+  const { pid = culpritPid } = culprit.process ?? {};
+  return culprit.destination?.port === incident.port && (culpritPid === undefined || pid === culpritPid);
 }
 
 function median(values: readonly number[]): number | undefined {

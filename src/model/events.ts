@@ -222,7 +222,14 @@ const burst = v.object({
   duration_seconds: v.optional(v.pipe(nonNegative, describe('At the end: from the onset'))),
   entries_added: v.optional(v.pipe(count, describe('At the end: new entries beyond the usual number'))),
   top: v.optional(v.pipe(v.array(grown), describe('The destination that grew most'))),
-  diagnosis: v.optional(v.pipe(diagnosis, describe('Of the total; at the start only when it is clear already'))),
+  diagnosis: v.optional(
+    v.pipe(
+      diagnosis,
+      describe(
+        'What it looks like; absent when one destination bursts. At the start mostly unclear: an alert tells more',
+      ),
+    ),
+  ),
 });
 
 /** The conditions that can alert. */

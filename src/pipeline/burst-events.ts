@@ -1,13 +1,17 @@
 /** The `burst` lines of a tick: of the total, and of destinations whose burst the total does not show. */
 import type { BurstTransition } from '../analysis/bursts/burst.js';
 import type { ExpectedBurst } from '../analysis/bursts/recurrence.js';
+import type { Findings } from '../analysis/diagnosis/suspects.js';
 import type { CtEvent, EventOf, TopFields } from '../model/events.js';
 import type { OwnerFields } from '../model/owner-fields.js';
+import { diagnosisFields } from './culprit-fields.js';
 import { isoTime, ownerFields, round, topFields, unixAt } from './fields.js';
 import type { TickObservation } from './observed.js';
 import { describeTalker, formatCount, formatRate, formatSeconds } from './sentence.js';
 
-type BurstTick = Pick<TickObservation, 'at' | 'growth' | 'burstTransition' | 'destinationBursts'>;
+type BurstTick = Pick<TickObservation, 'at' | 'growth' | 'burstTransition' | 'destinationBursts'> & {
+  readonly findings: Pick<Findings, 'burstDiagnosis'>;
+};
 
 /** Who bursts, when it is not the total. */
 type Destination = Pick<TopFields, 'network' | 'destination'> & OwnerFields;
@@ -33,6 +37,7 @@ export function burstEvents(tick: BurstTick): CtEvent[] {
 function burstEvent(tick: BurstTick, transition: BurstTransition, destination?: Destination): CtEvent {
   const { ratePerSecond, baselinePerSecond, ratio, expected } = transition;
   const onset = isoTime(unixAt(tick, transition.onsetSeconds));
+  const { burstDiagnosis } = tick.findings;
   const common = {
     type: 'burst',
     unixSeconds: tick.at.unixSeconds,
@@ -42,6 +47,7 @@ function burstEvent(tick: BurstTick, transition: BurstTransition, destination?: 
     baseline_per_second: round(baselinePerSecond, 1),
     ratio: round(ratio, 2),
     ...destination,
+    ...(destination === undefined && burstDiagnosis !== undefined && { diagnosis: diagnosisFields(burstDiagnosis) }),
     ...(expected !== undefined && { expected: expectedFields(expected) }),
   } as const;
   const clock = onset.slice(11, 19);

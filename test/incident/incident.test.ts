@@ -2,6 +2,9 @@
  * The incident this product was made for, and its neighbours: real programs and sockets, the built command line, and what it says.
  * Some at once, each in a namespace of its own, so that all take less than four minutes.
  */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { holdConntrackMax, namespaceObstacle, removeNamespaces } from '../kernel/namespace.js';
 import { incidents, REDIS_PORT, WORKER_THREADS, workerObstacle } from './incidents.js';
@@ -14,18 +17,22 @@ const BUDGET = `[[budget]]\ndestination = "127.0.0.1:${REDIS_PORT}"\nmax_entries
 
 const obstacle = namespaceObstacle() ?? workerObstacle();
 const accounts = new Map<string, Account>();
+const stateDirectory = mkdtempSync(join(tmpdir(), 'ctwatch-state-'));
 
 beforeAll(async () => {
   if (obstacle !== undefined) return;
   const waiting = [...incidents];
   const playNext = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      accounts.set(next.name, await playIncident(next, BUDGET));
+      accounts.set(next.name, await playIncident(next, BUDGET, ['--state-dir', join(stateDirectory, next.name)]));
     }
   };
   await holdConntrackMax(() => Promise.all(Array.from({ length: AT_ONCE }, playNext)));
 }, 600_000);
-afterAll(removeNamespaces);
+afterAll(async () => {
+  rmSync(stateDirectory, { recursive: true, force: true });
+  await removeNamespaces();
+});
 
 /** What was seen of an incident; skips the test with the reason when none could be played. */
 function accountOf(name: string, skip: (condition: boolean, note?: string) => void): Account {
@@ -67,6 +74,21 @@ describe('a worker whose jobs each open a connection, when four times the jobs c
     const alert = lines.find((line) => line.type === 'alert' && line.name === 'budget' && line.phase === 'firing');
     expect(alert).toMatchObject({ key: 'budget 127.0.0.1:6379', budget: { max_entries: 2 * WORKER_THREADS } });
     expect(alert?.msg).toMatch(/^127\.0\.0\.1:6379 is over its budget: \d+ entries, 50 allowed\.$/);
+  });
+
+  it('leaves evidence before the table is full: alert, census, facts of the host, samples', ({ skip }) => {
+    const { lines } = accountOf('sidekiq_without_pool', skip);
+    const directory = join(stateDirectory, 'sidekiq_without_pool');
+    const [name = ''] = readdirSync(directory);
+    expect(name).toMatch(/^ctwatch-\d{8}T\d{6}Z-time_to_full\.json$/);
+    const { alert, census, start, samples } = JSON.parse(readFileSync(join(directory, name), 'utf8'));
+    expect(alert).toMatchObject({ severity: 'critical', culprits: expect.any(Array) });
+    expect(alert.culprits[0].destination.port).toBe(REDIS_PORT);
+    expect(alert.table.used_ratio).toBeLessThan(1);
+    expect(census.entries).toBeGreaterThan(0);
+    expect(start.sysctls).toHaveProperty('nf_conntrack_events');
+    expect(samples.length).toBeGreaterThan(30);
+    expect(lines.filter(({ type }) => type === 'notice')).toEqual([]);
   });
 
   it('raises no alert once the jobs share a pool', ({ skip }) => {

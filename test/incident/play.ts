@@ -15,7 +15,7 @@ const CLI = fileURLToPath(new URL('../../dist/ctwatch.js', import.meta.url));
 /** Ordinary traffic under watch before the onset: long enough to know what is usual. */
 const WARM_UP_SECONDS = 35;
 /** Watched on after the answer, to see it change its mind. */
-const AFTER_ANSWER_SECONDS = 6;
+const AFTER_ANSWER_SECONDS = 10;
 
 type Alert = Extract<EventLine, { type: 'alert' }>;
 

@@ -38,6 +38,7 @@ function eventsOf(burstTransition: BurstStart | BurstEnd | undefined, destinatio
   return burstEvents({
     at: { monotonicSeconds: 100, unixSeconds: Date.parse('2026-11-23T14:02:08Z') / 1000 },
     growth: [],
+    findings: { burstDiagnosis: { code: 'scan', confidenceRatio: 0.91234, evidence: ['new entries have one source'] } },
     destinationBursts,
     ...(burstTransition !== undefined && { burstTransition }),
   });
@@ -90,6 +91,12 @@ describe('burstEvents', () => {
       msg: 'the burst since 14:02:07 has lasted 10 min, 402/s is the usual rate now: peak 450/s, 3,700 entries added',
       reason: 'usual',
     });
+  });
+
+  it('carry what they look like, at both ends; one of a destination does not', () => {
+    const diagnosis = { code: 'scan', confidence_ratio: 0.9123, evidence: ['new entries have one source'] };
+    expect([...eventsOf(START), ...eventsOf(END)]).toMatchObject([{ diagnosis }, { diagnosis }]);
+    expect(eventsOf(undefined, [{ destination, transition: START }])[0]).not.toHaveProperty('diagnosis');
   });
 
   it('names the destination of a burst that the total does not show', () => {

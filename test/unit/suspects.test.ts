@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BurstSnapshot } from '../../src/analysis/bursts/burst.js';
 import { type Findings, Suspects } from '../../src/analysis/diagnosis/suspects.js';
+import { Owners } from '../../src/analysis/owners/owners.js';
 import { Talkers } from '../../src/analysis/talkers.js';
 import { createBatch, type EventBatch, PRESENT } from '../../src/model/batch.js';
 
@@ -219,5 +220,43 @@ describe('Suspects', () => {
     expect(destinations[0]?.states?.[7]).toBe(100);
     play.fresh({ port: 80 }, 101);
     expect(play.tick().destinations[0]?.states).toBeUndefined();
+  });
+
+  it('gives a budget of an owner its share of a destination, or of all', () => {
+    const talkers = new Talkers();
+    const owners = new Owners();
+    const rules = [
+      { destination: '10.0.0.5:6379', owner: 'sidekiq.service', max_entries: 5 },
+      { owner: 'user:deploy', max_entries: 5 },
+      { owner: 'container:c0ffee', max_entries: 5 },
+    ];
+    const suspects = new Suspects({ talkers, owners, openedAtSeconds: 0, budgets: rules });
+    const ten = new Uint32Array(Uint8Array.of(10, 0, 0, 5).buffer)[0] ?? 0;
+    const advance = (atSeconds: number) => {
+      talkers.advance(0.25);
+      return suspects.advance({
+        ...{ atSeconds, seconds: 0.25, burst: QUIET, burstChanged: true, newWeight: 1, destroyWeight: 1 },
+      });
+    };
+    for (let i = 0; i < 80; i++) suspects.observeNew(batchOf({ destination: ten }).columns, 0);
+    for (let i = 0; i < 20; i++) suspects.observeNew(batchOf({ destination: ten, port: 80 }).columns, 0);
+    expect(advance(1).budgets.map(({ entries }) => entries)).toEqual([undefined, undefined, undefined]);
+    const to = {
+      family: 2,
+      protocol: 6,
+      source: '10.0.0.9',
+      destination: '10.0.0.5',
+      direction: 'originated',
+    } as const;
+    const sidekiq = { key: 's', unit: 'sidekiq.service', user: 'deploy', name: 'ruby' };
+    owners.observe(1, [
+      { ...to, port: 6379, count: 30, owner: sidekiq },
+      { ...to, port: 6379, count: 10, owner: { key: 'c', container: 'c0ffee12', name: 'php' } },
+      { ...to, port: 80, count: 40, owner: { key: 'd', user: 'deploy', name: 'curl' } },
+    ]);
+    const [own, user, container] = advance(1.25).budgets.map(({ entries }) => entries ?? 0);
+    expect(own).toBeCloseTo(60, 6);
+    expect(user).toBeCloseTo(80, 0);
+    expect(container).toBeCloseTo(20, 0);
   });
 });

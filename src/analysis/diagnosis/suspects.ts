@@ -51,6 +51,8 @@ export interface Findings {
   /** Only when it is the suspect. */
   readonly source?: SourceFacts;
   readonly diagnosis: Diagnosis;
+  /** Of the burst that is on, or ended in this tick: the last that was not unclear, else the last. */
+  readonly burstDiagnosis?: Diagnosis;
   /** In the order of the configuration. */
   readonly budgets: readonly BudgetReading[];
 }
@@ -111,6 +113,7 @@ export class Suspects {
   #dump: TableTally | undefined;
   #foundAt = Number.NEGATIVE_INFINITY;
   #findings = NO_FINDINGS;
+  #burstDiagnosis: Diagnosis | undefined;
 
   /** Counts the NEW events for `talkers` as well; who owns that advances it, before this. */
   constructor(options: SuspectsOptions) {
@@ -179,8 +182,18 @@ export class Suspects {
     if (tick.burstChanged || atSeconds - this.#foundAt >= FINDINGS_SECONDS) {
       this.#foundAt = atSeconds;
       this.#findings = this.#find(burst, atSeconds);
+      this.#rememberBurst(tick);
     }
-    return this.#findings;
+    const burstDiagnosis = this.#burstDiagnosis;
+    return burstDiagnosis === undefined ? this.#findings : { ...this.#findings, burstDiagnosis };
+  }
+
+  /** At its end a burst is still told by what it was. */
+  #rememberBurst({ burst, burstChanged }: SuspectsTick): void {
+    const { diagnosis } = this.#findings;
+    if (burst.active === undefined) {
+      if (!burstChanged) this.#burstDiagnosis = undefined;
+    } else if (this.#burstDiagnosis === undefined || diagnosis.code !== 'unclear') this.#burstDiagnosis = diagnosis;
   }
 
   #endCensus({ at, rows, error }: CensusEndRecord): void {
