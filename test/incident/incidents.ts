@@ -40,6 +40,8 @@ export interface Incident {
   /** Port of the culprit's destination; absent where there is none, or several. */
   readonly port?: number;
   readonly assumeMax: number;
+  /** Watched until an alert is critical as well: that leaves evidence. */
+  readonly untilCritical?: true;
   /** How long it is watched when no answer comes. */
   readonly seconds: number;
   prepare(namespace: Namespace): Promise<Scene>;
@@ -210,7 +212,7 @@ export const incidents: readonly Incident[] = [
     name: 'sidekiq_without_pool',
     description: 'Sidekiq, 25 threads: each job opens its own connection to Redis; four times the jobs at once',
     expected: 'connection_churn',
-    ...{ port: REDIS_PORT, assumeMax: 7000, seconds: 70 },
+    ...{ port: REDIS_PORT, assumeMax: 7000, seconds: 70, untilCritical: true },
     prepare: (namespace) => playJobs(namespace, false),
   },
   {

@@ -78,7 +78,9 @@ function told(incident: Incident, lines: readonly EventLine[], onsetMs: number):
   const samples = lines.filter((line) => line.type === 'sample');
   if ((samples.at(-1)?.table.used_ratio ?? 0) >= 1) return true;
   if (incident.expected === undefined || incident.expected === 'unclear') return false;
-  const answer = alertsAfter(lines, onsetMs).find(({ diagnosis }) => diagnosis?.code === incident.expected);
+  const alerts = alertsAfter(lines, onsetMs);
+  if (incident.untilCritical === true && alerts.every(({ severity }) => severity !== 'critical')) return false;
+  const answer = alerts.find(({ diagnosis }) => diagnosis?.code === incident.expected);
   return answer !== undefined && secondsSince(Date.parse(answer.time)) > AFTER_ANSWER_SECONDS;
 }
 
