@@ -38,6 +38,9 @@ const TIMEOUT_HAZARD = 0.9;
 /** What is known of the lives of a class: what was observed, and what look-ups say of ages that were not. */
 export type LearnedLives = LearnedHazards & { readonly endings?: Endings; readonly sighted?: SightedLives };
 
+/** Longest that an expired entry waits for the collector, with what a sweep takes. */
+const WAIT_SECONDS = 65;
+
 /** How fast open flows close in each world. */
 const CLOSING: Readonly<Record<World, -1 | 0 | 1>> = { expected: 0, stays: -1, short: 1 };
 
@@ -86,12 +89,14 @@ export function writeSurvival(
   const { endings, sighted, confirmedSeconds } = learned;
   // What the class's own flows are seen to be is nearer than what others were before.
   if (endings !== undefined) mixEndings(curve, endings, confirmedSeconds, 1 - (sighted?.weight ?? 0));
-  if (sighted !== undefined) mixSighted(curve, sighted, confirmedSeconds, CLOSING[world]);
+  // Whoever is there that much older than an age was live at it: no expired entry waits for longer.
+  const outlivedSeconds = frontierSeconds > AGES_SECONDS ? AGES_SECONDS : frontierSeconds - WAIT_SECONDS;
+  if (sighted !== undefined) mixSighted(curve, sighted, Math.max(confirmedSeconds, outlivedSeconds), CLOSING[world]);
 }
 
 /** The same with what look-ups say: the world's curve or theirs, as far as they are to be believed. */
-function mixSighted(curve: Float64Array, sighted: SightedLives, confirmedSeconds: number, closing: -1 | 0 | 1): void {
-  const from = Math.max(confirmedSeconds, sighted.fromSeconds);
+function mixSighted(curve: Float64Array, sighted: SightedLives, knownSeconds: number, closing: -1 | 0 | 1): void {
+  const from = Math.max(knownSeconds, sighted.fromSeconds);
   if (from >= AGES_SECONDS) return;
   const hazardAt = sighted.hazards(closing);
   const { weight } = sighted;
