@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { AGE_BINS } from '../../src/analysis/forecast/hazards.js';
 import {
   CURVE_SECONDS,
+  type LearnedLives,
   learnedRatioOf,
   shiftSurvival,
   type World,
@@ -14,7 +15,7 @@ const learned = (frontierSeconds: number, hazard: (bin: number) => number, proto
   hazards: Float64Array.from({ length: AGE_BINS }, (_, bin) => hazard(bin)),
 });
 
-function curveOf(of: ReturnType<typeof learned>, world: World): Float64Array {
+function curveOf(of: ReturnType<typeof learned> & Pick<LearnedLives, 'sighted'>, world: World): Float64Array {
   const curve = new Float64Array(CURVE_SECONDS);
   writeSurvival(curve, of, world, {});
   return curve;
@@ -67,6 +68,26 @@ describe('writeSurvival', () => {
       }),
       { numRuns: 30 },
     );
+  });
+});
+
+describe('what look-ups of young flows suggest', () => {
+  const sighted = {
+    ...{ weight: 1, knownRatio: 1, fromSeconds: 15 },
+    hazards: () => () => 0.01,
+    unassuredByAge: () => new Float64Array(AGE_BINS),
+  };
+  const survivorsAt = (age: number, frontierSeconds: number) =>
+    curveOf({ ...learned(frontierSeconds, () => 0), confirmedSeconds: 0, sighted }, 'expected')[age] ?? 0;
+
+  it('counts beyond the ages that flows have outlived', () => {
+    expect(survivorsAt(115, 100)).toBeLessThan(0.5);
+    expect(survivorsAt(115, 200)).toBe(1);
+    expect(survivorsAt(300, 200)).toBeLessThan(0.5);
+  });
+
+  it('does not count where flows have reached every age', () => {
+    expect(survivorsAt(CURVE_SECONDS - 1, AGE_BINS)).toBe(1);
   });
 });
 
