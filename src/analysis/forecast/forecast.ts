@@ -15,7 +15,7 @@ import { SWEEP_SECONDS } from './collector.js';
 import { FirstPassage, type WeightedPath } from './first-passage.js';
 import type { LifetimesView } from './lifetimes.js';
 import { burstLastsRatio, riseLastsRatio } from './persistence.js';
-import { project } from './projection.js';
+import { type Projection, project } from './projection.js';
 import { HORIZON_SECONDS, learnedRatioOf, type World } from './survival.js';
 import type { Unassured } from './unassured.js';
 
@@ -104,7 +104,7 @@ export function forecast(input: ForecastInput): Forecast {
   const learnedRatio = learnedRatioIn(lifetimes);
   const longerRatio = longerRatioIn(lifetimes);
   const worlds = learnedRatio > LEARNED_RATIO ? KNOWN_WORLD : WORLDS;
-  const pathsOf = (view: LifetimesView): WeightedPath[] =>
+  const pathsOf = (view: LifetimesView): (WeightedPath & Projection)[] =>
     worlds.map(([world, weight, weightOfLonger]) => ({
       ...project({ count, blind, lifetimes: view, uptimeSeconds }, world),
       weight: weight + (weightOfLonger - weight) * longerRatio,
@@ -125,8 +125,9 @@ export function forecast(input: ForecastInput): Forecast {
   }
   const later = laterPeak(paths[0]) ?? count;
   const { plateauCount } = plateau(mean, max);
-  // What rises first is no table that drains, wherever it ends.
-  if (later < DRAIN_RATIO * count && plateauCount < count / DRAIN_RATIO) {
+  // What rises first is no table that drains, wherever it ends; nor is one whose expired entries alone are about to be collected.
+  const isEbbing = (paths[0]?.liveRatio ?? 1) < DRAIN_RATIO;
+  if (isEbbing && later < DRAIN_RATIO * count && plateauCount < count / DRAIN_RATIO) {
     return { verdict: 'drains', plateauCount: later, plateauRatio: later / max, ...known };
   }
   return { verdict: 'plateaus', ...plateau(mean, max), ...known };

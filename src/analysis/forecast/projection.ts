@@ -23,6 +23,12 @@ export interface Path {
   readonly variance: Float64Array;
 }
 
+/** A path, and what becomes of the live entries. */
+export interface Projection extends Path {
+  /** Live ones at the last horizon over those of now; 1 without any. */
+  readonly liveRatio: number;
+}
+
 export interface ProjectionInput {
   readonly count: number;
   /** Most initial entries that may still be there. */
@@ -81,7 +87,7 @@ interface Sums {
 }
 
 /** Projects the count in one world. Pure. */
-export function project(input: ProjectionInput, world: World): Path {
+export function project(input: ProjectionInput, world: World): Projection {
   const { lifetimes, count } = input;
   const sweeps = sweepTimes(lifetimes);
   const horizons = [...new Set([...BASE_HORIZONS, ...sweeps.map(Math.ceil)])].sort((a, b) => a - b);
@@ -111,7 +117,7 @@ interface Combination extends ProjectionInput {
 }
 
 /** Adds up what is live and integrates what has expired from horizon to horizon. */
-function combine({ lifetimes, count, horizons, sweeps, sums, initial, expiredNow, world }: Combination): Path {
+function combine({ lifetimes, count, horizons, sweeps, sums, initial, expiredNow, world }: Combination): Projection {
   const mean = new Float64Array(horizons.length);
   const variance = new Float64Array(horizons.length);
   const { perNewFlow: learned, perSecond } = lifetimes.collector.lookups;
@@ -121,7 +127,8 @@ function combine({ lifetimes, count, horizons, sweeps, sums, initial, expiredNow
   /** The same if lookups were more than they are thought to be. */
   let fewer = expiredNow;
   const initialNow = initial.liveAt(0, world);
-  let before = (sums.live[0] ?? 0) + initialNow;
+  const liveNow = (sums.live[0] ?? 0) + initialNow;
+  let before = liveNow;
   mean[0] = count;
   variance[0] = 1;
   for (let i = 1; i < horizons.length; i++) {
@@ -159,7 +166,7 @@ function combine({ lifetimes, count, horizons, sweeps, sums, initial, expiredNow
       fewer = expired;
     }
   }
-  return { horizons, mean, variance };
+  return { horizons, mean, variance, liveRatio: liveNow > 0 ? before / liveNow : 1 };
 }
 
 /** Expired entries after lookups have met some of them, with the hazard `gone`, while `expiring` ones joined them. */
