@@ -14,6 +14,7 @@ import { AF_INET6 } from '../model/address.js';
 import type { EventColumns } from '../model/batch.js';
 import { TALKERS_MAX } from '../model/limits.js';
 import { isIcmp } from '../model/protocol.js';
+import { CounterSlots } from './counter-slots.js';
 import type { DestinationOwners } from './owners/owner-shares.js';
 
 /** A destination and how many new entries it gets. */
@@ -41,9 +42,6 @@ export interface Talker {
 /** Time constant of the decay, seconds: a destination that stopped has a third of its weight left. */
 export const TALKER_DECAY_SECONDS = 10;
 
-/** Hash slots: four a counter, so that a probe ends after one or two steps. A power of two. */
-const SLOTS = TALKERS_MAX * 4;
-const SLOT_MASK = SLOTS - 1;
 const KEY_WORDS = 5;
 const MARKS = 3;
 
@@ -55,15 +53,13 @@ export class Talkers {
   readonly #keys = new Uint32Array(TALKERS_MAX * KEY_WORDS);
   /** Key of the row that is being looked at. */
   readonly #key = new Uint32Array(KEY_WORDS);
-  readonly #hashes = new Uint32Array(TALKERS_MAX);
+  readonly #slots = new CounterSlots(TALKERS_MAX);
   readonly #weights = new Float64Array(TALKERS_MAX);
   readonly #errors = new Float64Array(TALKERS_MAX);
   /** Events since the last `advance`, exact since the counter's present owner has it. */
   readonly #tickEvents = new Uint32Array(TALKERS_MAX);
   /** How often the counter changed hands. */
   readonly #owners = new Uint32Array(TALKERS_MAX);
-  /** Counter index + 1, or 0 for a free slot. */
-  readonly #slots = new Uint16Array(SLOTS);
   readonly #heap = new Uint16Array(TALKERS_MAX);
   readonly #heapPosition = new Uint16Array(TALKERS_MAX);
   /** Rates at the last marks, oldest first; `growth` is since the oldest. */
@@ -119,8 +115,9 @@ export class Talkers {
   #probe(hash: number): number {
     const keys = this.#keys;
     const key = this.#key;
-    let slot = hash & SLOT_MASK;
-    for (let entry = this.#slots[slot] ?? 0; entry !== 0; entry = this.#slots[slot] ?? 0) {
+    const { slots, mask } = this.#slots;
+    let slot = hash & mask;
+    for (let entry = slots[slot] ?? 0; entry !== 0; entry = slots[slot] ?? 0) {
       const at = (entry - 1) * KEY_WORDS;
       if (
         keys[at] === key[0] &&
@@ -131,7 +128,7 @@ export class Talkers {
       ) {
         return entry - 1;
       }
-      slot = (slot + 1) & SLOT_MASK;
+      slot = (slot + 1) & mask;
     }
     return -1;
   }
@@ -256,29 +253,12 @@ export class Talkers {
     } else {
       counter = this.#heap[0] ?? 0;
       this.#errors[counter] = this.#weights[counter] ?? 0;
-      this.#unlink(counter);
+      this.#slots.unlink(counter);
     }
-    this.#hashes[counter] = hash;
     this.#tickEvents[counter] = 0;
     this.#owners[counter] = (this.#owners[counter] ?? 0) + 1;
-    let slot = hash & SLOT_MASK;
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & SLOT_MASK;
-    this.#slots[slot] = counter + 1;
+    this.#slots.link(counter, hash);
     return counter;
-  }
-
-  /** Frees the slot of `counter` and moves later ones of the same run back, so that no probe meets a hole. */
-  #unlink(counter: number): void {
-    let hole = (this.#hashes[counter] ?? 0) & SLOT_MASK;
-    while (this.#slots[hole] !== counter + 1) hole = (hole + 1) & SLOT_MASK;
-    for (let slot = (hole + 1) & SLOT_MASK; this.#slots[slot] !== 0; slot = (slot + 1) & SLOT_MASK) {
-      const entry = this.#slots[slot] ?? 0;
-      const home = (this.#hashes[entry - 1] ?? 0) & SLOT_MASK;
-      if (((slot - home) & SLOT_MASK) < ((slot - hole) & SLOT_MASK)) continue;
-      this.#slots[hole] = entry;
-      hole = slot;
-    }
-    this.#slots[hole] = 0;
   }
 
   #siftDown(start: number): void {

@@ -9,6 +9,7 @@
 import { AF_INET6 } from '../../model/address.js';
 import type { EventColumns } from '../../model/batch.js';
 import { isIcmp } from '../../model/protocol.js';
+import { CounterSlots } from '../counter-slots.js';
 import { mixHash } from '../distinct.js';
 import { FlowTraits, type Traits } from './flow-traits.js';
 
@@ -21,9 +22,6 @@ const MASK_MAX = 2 ** 20 - 1;
 /** Time constant of the decay, seconds. */
 const DECAY_SECONDS = 10;
 const KEY_WORDS = 5;
-/** Hash slots: four a counter, so that a probe ends after one or two steps. A power of two. */
-const SLOTS = SOURCES_MAX * 4;
-const SLOT_MASK = SLOTS - 1;
 
 /** A busy source. */
 export interface SourceFacts {
@@ -46,9 +44,7 @@ export class SourceFactsTable {
   readonly #errors = new Float64Array(SOURCES_MAX);
   readonly #protocols = new Uint8Array(SOURCES_MAX);
   readonly #traits = new FlowTraits(SOURCES_MAX);
-  readonly #hashes = new Uint32Array(SOURCES_MAX);
-  /** Counter + 1, or 0 for a free slot. */
-  readonly #slots = new Uint8Array(SLOTS);
+  readonly #slots = new CounterSlots(SOURCES_MAX);
   #used = 0;
   #total = 0;
   #mask = 0;
@@ -115,13 +111,14 @@ export class SourceFactsTable {
 
   #find(columns: EventColumns, row: number): number | undefined {
     if (this.#used > 0 && this.#holds(this.#last, columns, row)) return this.#last;
-    let slot = sourceHash(columns, row) & SLOT_MASK;
-    for (let entry = this.#slots[slot] ?? 0; entry !== 0; entry = this.#slots[slot] ?? 0) {
+    const { slots, mask } = this.#slots;
+    let slot = sourceHash(columns, row) & mask;
+    for (let entry = slots[slot] ?? 0; entry !== 0; entry = slots[slot] ?? 0) {
       if (this.#holds(entry - 1, columns, row)) {
         this.#last = entry - 1;
         return entry - 1;
       }
-      slot = (slot + 1) & SLOT_MASK;
+      slot = (slot + 1) & mask;
     }
     return undefined;
   }
@@ -143,9 +140,9 @@ export class SourceFactsTable {
     else {
       counter = 0;
       for (let i = 1; i < SOURCES_MAX; i++) if ((this.#weights[i] ?? 0) < (this.#weights[counter] ?? 0)) counter = i;
-      this.#unlink(counter);
+      this.#slots.unlink(counter);
     }
-    this.#link(counter, sourceHash(columns, row));
+    this.#slots.link(counter, sourceHash(columns, row));
     this.#errors[counter] = this.#weights[counter] ?? 0;
     this.#traits.reset(counter);
     const { words } = columns.originalSource;
@@ -156,27 +153,6 @@ export class SourceFactsTable {
     this.#keys[key + 4] = columns.family[row] ?? 0;
     this.#last = counter;
     return counter;
-  }
-
-  #link(counter: number, hash: number): void {
-    this.#hashes[counter] = hash;
-    let slot = hash & SLOT_MASK;
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & SLOT_MASK;
-    this.#slots[slot] = counter + 1;
-  }
-
-  /** Frees the slot of `counter` and moves later ones of the same run back, so that no probe meets a hole. */
-  #unlink(counter: number): void {
-    let hole = (this.#hashes[counter] ?? 0) & SLOT_MASK;
-    while (this.#slots[hole] !== counter + 1) hole = (hole + 1) & SLOT_MASK;
-    for (let slot = (hole + 1) & SLOT_MASK; this.#slots[slot] !== 0; slot = (slot + 1) & SLOT_MASK) {
-      const entry = this.#slots[slot] ?? 0;
-      const home = (this.#hashes[entry - 1] ?? 0) & SLOT_MASK;
-      if (((slot - home) & SLOT_MASK) < ((slot - hole) & SLOT_MASK)) continue;
-      this.#slots[hole] = entry;
-      hole = slot;
-    }
-    this.#slots[hole] = 0;
   }
 }
 
