@@ -2,6 +2,7 @@
  * What would help now, with what it would make of the table: settings that are safe to change at once, and what the culprit can do.
  * The effects are those of `what-if.ts`. It never says what it cannot quantify, nor what would help nothing.
  */
+import { formatEndpoint } from '../../model/address.js';
 import type { AlertName, DiagnosisCode } from '../../model/events.js';
 import { RECV_BUFFER_BYTES_MAX } from '../../model/limits.js';
 import { TIME_WAIT_SECONDS, type WhatIf } from '../forecast/what-if.js';
@@ -58,7 +59,7 @@ export function listAdvice(input: AdviceInput): Advice[] {
 function adviseCulprit(input: AdviceInput, max: number, plateauCount: number): Advice[] {
   const { diagnosis, whatIf, destination, pooledEntries = 0 } = input;
   if (whatIf?.withoutCount === undefined || destination === undefined) return [];
-  const where = `${destination.transport} to ${destination.ip.includes(':') ? `[${destination.ip}]` : destination.ip}${destination.port === undefined ? '' : `:${destination.port}`}`;
+  const where = `${destination.transport} to ${formatEndpoint(destination.ip, destination.port)}`;
   switch (diagnosis) {
     case 'connection_churn':
     case 'connection_leak':
