@@ -6,7 +6,9 @@ import { AF_INET6, parseAddress } from '../../model/address.js';
 import type { EventColumns } from '../../model/batch.js';
 import { isIcmp } from '../../model/protocol.js';
 import { divideOwners, type OwnerCounter } from '../owners/owner-shares.js';
+import { WordTable } from './word-table.js';
 
+const ADDRESS_WORDS = 4;
 /** Part of the flows that must have been told for the others to be taken for like them. */
 const LIKE_RATIO = 0.5;
 
@@ -14,17 +16,14 @@ const LIKE_RATIO = 0.5;
 type Parts = readonly { readonly upTo: number; readonly key: string }[];
 
 interface Destination {
-  /** Words of its address: 1 or 4. */
-  readonly length: number;
-  readonly words: Uint32Array;
-  readonly protocol: number;
-  readonly port: number;
   readonly opened: { readonly words: Uint32Array; readonly parts: Parts }[];
   others: Parts;
 }
 
 export class EntryOwners {
-  readonly #byHash = new Map<number, Destination[]>();
+  /** Address, then family, protocol and port, to places in `#destinations`. */
+  readonly #places = new WordTable(ADDRESS_WORDS + 1);
+  readonly #destinations: Destination[] = [];
 
   constructor(counters: readonly OwnerCounter[]) {
     const groups = new Map<string, OwnerCounter[]>();
@@ -44,10 +43,8 @@ export class EntryOwners {
     const protocol = columns.protocol[row] ?? 0;
     const port = isIcmp(protocol) ? 0 : (columns.originalDestinationPort[row] ?? 0);
     const length = columns.family[row] === AF_INET6 ? 4 : 1;
-    const { words } = columns.originalDestination;
-    const found = this.#byHash
-      .get(hashOf(words, row * 4, length, protocol, port))
-      ?.find((each) => isDestination(each, words, row * 4, length, protocol, port));
+    this.#writeKey(columns.originalDestination.words, row * 4, length, protocol, port);
+    const found = this.#destinations[this.#places.find()];
     if (found === undefined) return undefined;
     const source = columns.originalSource.words;
     const parts = found.opened.find((each) => isAt(each.words, source, row * 4, length))?.parts ?? found.others;
@@ -64,19 +61,22 @@ export class EntryOwners {
     if (first === undefined || parsed === undefined) return;
     const words = new Uint32Array(parsed.bytes.buffer);
     const length = parsed.family === AF_INET6 ? 4 : 1;
-    const hash = hashOf(words, 0, length, Number(protocol), Number(port));
-    const chain = this.#byHash.get(hash) ?? [];
-    this.#byHash.set(hash, chain);
-    let destination = chain.find((each) => isDestination(each, words, 0, length, Number(protocol), Number(port)));
-    if (destination === undefined) {
-      destination = { length, words, protocol: Number(protocol), port: Number(port), opened: [], others: [] };
-      chain.push(destination);
-    }
+    this.#writeKey(words, 0, length, Number(protocol), Number(port));
+    const place = this.#places.place(Number.POSITIVE_INFINITY);
+    this.#destinations[place] ??= { opened: [], others: [] };
+    const destination = this.#destinations[place];
     const parts = partsOf(group);
     const source = first.source === undefined ? undefined : parseAddress(first.source);
     if (source !== undefined) destination.opened.push({ words: new Uint32Array(source.bytes.buffer), parts });
     // Of a destination whose sources are too many to be told apart, or that accepts.
     else if (destination.others.length === 0 || first.direction === 'accepted') destination.others = parts;
+  }
+
+  /** Into the key of `#places`; an address of `length` words, 1 or 4. */
+  #writeKey(words: Uint32Array, at: number, length: number, protocol: number, port: number): void {
+    const { key } = this.#places;
+    for (let i = 0; i < ADDRESS_WORDS; i++) key[i] = i < length ? (words[at + i] ?? 0) : 0;
+    key[ADDRESS_WORDS] = (length << 24) | (protocol << 16) | port;
   }
 }
 
@@ -92,30 +92,7 @@ function partsOf(group: readonly OwnerCounter[]): Parts {
   });
 }
 
-function isDestination(
-  known: Destination,
-  words: Uint32Array,
-  at: number,
-  length: number,
-  protocol: number,
-  port: number,
-): boolean {
-  return (
-    known.port === port &&
-    known.protocol === protocol &&
-    known.length === length &&
-    isAt(known.words, words, at, length)
-  );
-}
-
 function isAt(known: Uint32Array, words: Uint32Array, at: number, length: number): boolean {
   for (let i = 0; i < length; i++) if (known[i] !== words[at + i]) return false;
   return true;
-}
-
-/** Equal for equal destinations. */
-function hashOf(words: Uint32Array, at: number, length: number, protocol: number, port: number): number {
-  let hash = Math.imul((protocol << 16) | port, 0x9e3779b1) ^ length;
-  for (let i = 0; i < length; i++) hash = Math.imul(hash ^ (hash >>> 15) ^ (words[at + i] ?? 0), 0x85ebca6b);
-  return hash >>> 0;
 }
