@@ -2,15 +2,15 @@
  * Look-ups of young flows, answered from a simulated table as the kernel would: the state that a flow's life has brought it to, and
  * what is left of its timeout. The flows are picked by the product's own sampler.
  */
+
 import type { SampledFlow } from '../src/kernel/flow-sample.js';
 import { writeFlow } from '../src/kernel/lookups.js';
 import { createBatch, type EventBatch, PRESENT } from '../src/model/batch.js';
 import { LOOKUPS_PER_SECOND } from '../src/model/limits.js';
+import { IPS_ASSURED, IPS_CONFIRMED, IPS_SEEN_REPLY, TCP } from '../src/model/protocol.js';
 import type { EntryState } from './entry-state.js';
 
-const TCP = 6;
-const IPS_SEEN_REPLY_CONFIRMED = 2 | 8;
-const IPS_ASSURED = 4;
+const IPS_SEEN_REPLY_CONFIRMED = IPS_SEEN_REPLY | IPS_CONFIRMED;
 const [SYN_RECV, ESTABLISHED, CLOSE_WAIT, TIME_WAIT, CLOSE] = [2, 3, 5, 7, 8] as const;
 const ESTABLISHED_SECONDS = 432_000;
 const CLOSE_SECONDS = 10;

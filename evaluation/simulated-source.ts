@@ -9,6 +9,7 @@ import type { SampledFlow } from '../src/kernel/flow-sample.js';
 import { YoungFlows } from '../src/kernel/young-flows.js';
 import { createBatch, type EventBatch, PRESENT } from '../src/model/batch.js';
 import { BATCH_ROWS, LOOKUPS_PER_SECOND } from '../src/model/limits.js';
+import { IPS_ASSURED, IPS_CONFIRMED, IPS_SEEN_REPLY, TCP, TCP_ESTABLISHED, UDP } from '../src/model/protocol.js';
 import type { BatchSource, HostFacts, Instant, LossTotals, SourceObserver } from '../src/model/record.js';
 import { createRandom } from './random.js';
 import { SimulatedLookups } from './simulated-lookups.js';
@@ -36,12 +37,8 @@ export interface Truth {
   readonly destroyEvents: number;
 }
 
-const TCP = 6;
-const UDP = 17;
-const IPS_SEEN_REPLY_CONFIRMED = 2 | 8;
-const IPS_ASSURED = 4;
+const IPS_SEEN_REPLY_CONFIRMED = IPS_SEEN_REPLY | IPS_CONFIRMED;
 const TCP_SYN_SENT = 1;
-const TCP_ESTABLISHED = 3;
 /** States by the timeout that a closing connection runs out in. */
 const TCP_CLOSING = new Map([
   [10, 8],

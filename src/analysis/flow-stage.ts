@@ -2,7 +2,9 @@
  * How far a flow has come, from what the kernel says of its entry: the one scale that young flows, ended flows and the entries of
  * a dump are judged on. Source: enum tcp_conntrack (nf_conntrack_tcp.h), IPS_SEEN_REPLY (nf_conntrack_common.h).
  */
+
 import { type EventColumns, PRESENT } from '../model/batch.js';
+import { TCP } from '../model/protocol.js';
 
 /** In the order of a flow's life. `answered` is for protocols without states. */
 export const FLOW_STAGES = [
@@ -16,7 +18,6 @@ export const FLOW_STAGES = [
 ] as const;
 export type FlowStage = (typeof FLOW_STAGES)[number];
 
-const TCP = 6;
 const SEEN_REPLY = 1 << 1;
 const UNANSWERED = FLOW_STAGES.indexOf('unanswered');
 const ANSWERED = FLOW_STAGES.indexOf('answered');

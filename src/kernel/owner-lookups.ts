@@ -24,7 +24,7 @@ import {
   OWNER_SCAN_SLICE_SECONDS,
 } from '../model/limits.js';
 import type { Owner, OwnerSighting } from '../model/owner.js';
-import { isIcmp } from '../model/protocol.js';
+import { isIcmp, TCP } from '../model/protocol.js';
 import {
   type ConntrackSocket,
   effectiveCapabilities,
@@ -293,8 +293,6 @@ function kindOf({ protocol, original }: SampledFlow, uid: number | undefined): s
 function canHaveSocket(protocol: number, tcpState: number): boolean {
   return protocol !== TCP || (tcpState >= 1 && tcpState <= 3) || tcpState === 5;
 }
-
-const TCP = 6;
 
 function describeFlow(flow: SampledFlow, { direction, match }: OwnerAnswer['flows'][number]): Sighting {
   const { family, protocol, original } = flow;

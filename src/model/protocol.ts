@@ -1,5 +1,17 @@
 /** Names of the numbers in a conntrack event. Sources: IANA protocol numbers, linux nf_conntrack_tcp.h and _common.h. */
 
+/** IPPROTO_* numbers. */
+export const TCP = 6;
+export const UDP = 17;
+
+/** CTA_STATUS: packets were seen in both directions; the kernel does not evict the entry from a full table; it is in the table. */
+export const IPS_SEEN_REPLY = 2;
+export const IPS_ASSURED = 4;
+export const IPS_CONFIRMED = 8;
+
+/** Of enum tcp_conntrack. */
+export const TCP_ESTABLISHED = 3;
+
 const TRANSPORT_NAMES: ReadonlyMap<number, string> = new Map([
   [1, 'icmp'],
   [6, 'tcp'],

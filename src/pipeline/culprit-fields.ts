@@ -7,12 +7,11 @@ import { FLOW_STAGES, type FlowStage } from '../analysis/flow-stage.js';
 import { formatAddress } from '../model/address.js';
 import type { BudgetFields, CulpritFields, DiagnosisFields } from '../model/events.js';
 import { CULPRIT_SHARE_RATIO } from '../model/limits.js';
-import { tcpStateName, transportName } from '../model/protocol.js';
+import { TCP, tcpStateName, transportName } from '../model/protocol.js';
 import { round, topFields } from './fields.js';
 
 /** Fewer look-ups tell no share. */
 const LOOKUPS_MIN = 4;
-const TCP = 6;
 
 /** Everybody with at least a tenth of the share, most first. */
 export function culpritFields({ source, destinations }: Findings): CulpritFields[] {

@@ -12,7 +12,7 @@ import { AF_INET6 } from '../../model/address.js';
 import { type AddressColumn, type EventBatch, type EventColumns, PRESENT } from '../../model/batch.js';
 import type { CensusDimension } from '../../model/census-fields.js';
 import { CENSUS_GROUPS_MAX, CENSUS_KEYS_MAX, CENSUS_OWNERS_MAX } from '../../model/limits.js';
-import { hasPorts } from '../../model/protocol.js';
+import { hasPorts, IPS_ASSURED, IPS_SEEN_REPLY, TCP, TCP_ESTABLISHED } from '../../model/protocol.js';
 import { natOf } from '../nat.js';
 import { type CensusCount, countEntries } from './census-count.js';
 import {
@@ -40,10 +40,6 @@ export interface CensusOptions {
   readonly ownerOf?: OwnerOf | undefined;
 }
 
-const TCP = 6;
-const TCP_ESTABLISHED = 3;
-const IPS_SEEN_REPLY = 2;
-const IPS_ASSURED = 4;
 const SOON_SECONDS = 60;
 
 /** Room for groups without their source, and for those without source, destination, zone and owner. */

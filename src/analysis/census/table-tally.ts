@@ -8,7 +8,7 @@
  */
 import { AF_INET6 } from '../../model/address.js';
 import { type EventBatch, type EventColumns, PRESENT } from '../../model/batch.js';
-import { isIcmp } from '../../model/protocol.js';
+import { isIcmp, TCP, TCP_ESTABLISHED } from '../../model/protocol.js';
 import { addressHash } from '../diagnosis/source-facts.js';
 import { mixHash } from '../distinct.js';
 
@@ -28,8 +28,6 @@ export interface TalliedDestination {
 }
 
 const DESTINATIONS_MAX = 4096;
-const TCP = 6;
-const TCP_ESTABLISHED = 3;
 const TCP_STATES = 10;
 /** Longer than any pause of a connection in use that keepalives (2 h by default, mostly set shorter) or jobs make. */
 const IDLE_SECONDS = 3600;

@@ -7,10 +7,12 @@
  *
  * When no destination stands out but one source does, the source is the suspect: a scan has no destination.
  */
+
 import type { EventBatch, EventColumns } from '../../model/batch.js';
 import type { BudgetDestination, BudgetOwner } from '../../model/budget.js';
 import { FINDINGS_SECONDS, TOP_LISTED } from '../../model/limits.js';
 import type { Owner } from '../../model/owner.js';
+import { TCP, TCP_ESTABLISHED } from '../../model/protocol.js';
 import type { CensusEndRecord, CensusRecord } from '../../model/record.js';
 import type { BudgetSettings } from '../../model/settings.js';
 import type { BurstSnapshot } from '../bursts/burst.js';
@@ -63,8 +65,6 @@ const MINUTE_SECONDS = 60;
 /** A census says for so long how the entries of a destination are divided, seconds. */
 const TALLY_SECONDS = 90;
 
-const TCP = 6;
-const TCP_ESTABLISHED = 3;
 /** Fewer look-ups tell no share. */
 const LOOKUPS_MIN = 4;
 /** Part of the told flows that one program must have opened to be the only client. */

@@ -4,6 +4,7 @@
  * A symptom that cannot be told from the numbers is absent. Where a number decides, the bounds lie between what the incidents of
  * test/incident show, far from both; docs/diagnosis.md lists them.
  */
+import { TCP, UDP } from '../../model/protocol.js';
 import { FLOW_STAGES, type FlowStage } from '../flow-stage.js';
 import type { StageCounts, Traits } from './flow-traits.js';
 
@@ -72,8 +73,6 @@ const STAYS_RATIO = 0.5;
 const IDLE_RATIO = 0.5;
 /** Sockets per thread: a thread needs one, and a second while it replaces it. */
 const SOCKETS_PER_THREAD_MAX = 2;
-const TCP = 6;
-const UDP = 17;
 const DNS_PORT = 53;
 
 /** What can be seen of a suspect. Pure. */

@@ -9,7 +9,7 @@
  */
 import type { EventColumns } from '../../model/batch.js';
 import { CLASSES_MAX } from '../../model/limits.js';
-import { isIcmp } from '../../model/protocol.js';
+import { isIcmp, TCP, UDP } from '../../model/protocol.js';
 
 /** Own classes plus one rest each for tcp, udp, icmp and other protocols. */
 export const CLASS_COUNT: number = CLASSES_MAX + 4;
@@ -22,8 +22,6 @@ export interface FlowClass {
   readonly port?: number;
 }
 
-const TCP = 6;
-const UDP = 17;
 const PORTS = 65_536;
 const REST_TCP = CLASSES_MAX;
 const REST_UDP = CLASSES_MAX + 1;

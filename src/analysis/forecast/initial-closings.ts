@@ -11,15 +11,11 @@
  */
 import { type EventColumns, PRESENT } from '../../model/batch.js';
 import { CLOSING_PORTS_MAX } from '../../model/limits.js';
-import { isIcmp } from '../../model/protocol.js';
+import { IPS_ASSURED, isIcmp, TCP, TCP_ESTABLISHED, UDP } from '../../model/protocol.js';
 import type { ProtocolTimeouts } from '../../model/record.js';
 import { type Endings, endingSurvivors, endingsWeight } from './endings.js';
 import type { FlowClass } from './flow-classes.js';
 
-const TCP = 6;
-const UDP = 17;
-const TCP_ESTABLISHED = 3;
-const IPS_ASSURED = 4;
 /** Names of the timeouts by the kernel's number of the state, with its defaults. */
 const CLOSING_STATES = new Map([
   [1, ['syn_sent', 120]],

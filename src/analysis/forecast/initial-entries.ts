@@ -4,14 +4,15 @@
  * A closing entry leaves when its timeout is over. An established or assured one renews it: it closes as fast as those of its port
  * did, and lives for its timeout then; how fast they really go is read from how many are left. With nf_conntrack_events=2 none of them sends a DESTROY.
  */
+
 import { type EventColumns, PRESENT } from '../../model/batch.js';
+import { IPS_ASSURED } from '../../model/protocol.js';
 import type { ProtocolTimeouts } from '../../model/record.js';
 import type { Endings } from './endings.js';
 import type { FlowClass } from './flow-classes.js';
 import { InitialClosings, isRenewed } from './initial-closings.js';
 import { HORIZON_SECONDS } from './survival.js';
 
-const IPS_ASSURED = 4;
 /** Remaining timeouts are kept to the second up to here. */
 const REMAINING_SECONDS = 1024;
 

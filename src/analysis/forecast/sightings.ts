@@ -12,17 +12,13 @@
  */
 import { type EventColumns, PRESENT } from '../../model/batch.js';
 import { LOOKUP_AGES_SECONDS } from '../../model/limits.js';
-import { isIcmp } from '../../model/protocol.js';
+import { IPS_ASSURED, isIcmp, TCP, TCP_ESTABLISHED, UDP } from '../../model/protocol.js';
 import type { ProtocolTimeouts } from '../../model/record.js';
 import { CLASS_COUNT } from './flow-classes.js';
 import { AGES_SECONDS } from './hazards.js';
 
-const TCP = 6;
-const UDP = 17;
-const ESTABLISHED = 3;
 const CLOSE = 8;
 const SYN_SENT2 = 9;
-const IPS_ASSURED = 4;
 
 /** Time in which half of what was seen is forgotten, seconds. */
 const HALF_LIFE_SECONDS = 45;
@@ -128,7 +124,7 @@ export class Sightings {
     }
     seen.ending += 1;
     const state = columns.tcpState[row] ?? 0;
-    if (isTcp && state > ESTABLISHED && state !== SYN_SENT2) seen.closed += 1;
+    if (isTcp && state > TCP_ESTABLISHED && state !== SYN_SENT2) seen.closed += 1;
     if (isTcp && state === CLOSE) seen.reset += 1;
     const later = ageSeconds + left - end;
     addEnds(seen.ends, end, later);
@@ -151,7 +147,7 @@ export class Sightings {
   #isOpen(columns: EventColumns, row: number, ageSeconds: number): boolean {
     if (((columns.present[row] ?? 0) & PRESENT.timeout) === 0) return true;
     const protocol = columns.protocol[row] ?? 0;
-    if (protocol === TCP) return columns.tcpState[row] === ESTABLISHED;
+    if (protocol === TCP) return columns.tcpState[row] === TCP_ESTABLISHED;
     if (isIcmp(protocol)) return false;
     const isAssured = ((columns.status[row] ?? 0) & IPS_ASSURED) !== 0;
     // Too young to have been silent, or of a protocol whose timeouts are not known.

@@ -7,7 +7,9 @@
  * In the expected world alone and without an interval: it compares remedies, it does not promise. Entries that are there stay as
  * long as they would, so it says where the table is in ten minutes, not how soon.
  */
+
 import { WHAT_IF_RATIO, WHAT_IF_SECONDS } from '../../model/limits.js';
+import { TCP } from '../../model/protocol.js';
 import type { TableSnapshot } from '../table.js';
 import type { Forecast } from './forecast.js';
 import type { ClassLifetimes, LifetimesView } from './lifetimes.js';
@@ -40,7 +42,6 @@ export interface WhatIfCulprit {
 export const TIME_WAIT_SECONDS = 30;
 /** Where it settles is read from here on: it must have had time to, and a pause of the collector must lie in it. */
 const SETTLED_SECONDS = HORIZON_SECONDS - 180;
-const TCP = 6;
 
 /** Plays the changes; undefined while the table's size is not known. Pure. */
 export function playWhatIf({ table, lifetimes, uptimeSeconds, culprit }: WhatIfInput): WhatIf | undefined {
