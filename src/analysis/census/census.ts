@@ -12,7 +12,8 @@ import { AF_INET6 } from '../../model/address.js';
 import { type AddressColumn, type EventBatch, type EventColumns, PRESENT } from '../../model/batch.js';
 import type { CensusDimension } from '../../model/census-fields.js';
 import { CENSUS_GROUPS_MAX, CENSUS_KEYS_MAX, CENSUS_OWNERS_MAX } from '../../model/limits.js';
-import { hasPorts, IPS_ASSURED, IPS_SEEN_REPLY, TCP, TCP_ESTABLISHED } from '../../model/protocol.js';
+import { hasPorts, IPS_ASSURED, IPS_SEEN_REPLY, TCP } from '../../model/protocol.js';
+import { isRenewed } from '../flow-stage.js';
 import { natOf } from '../nat.js';
 import { type CensusCount, countEntries } from './census-count.js';
 import {
@@ -126,8 +127,7 @@ export class Census {
     this.#entries += 1;
     if (!isAssured) this.#unassured += 1;
     if (protocol === TCP && state === STATE.timeWait) this.#timeWait += 1;
-    const isRenewed = protocol === TCP ? state === TCP_ESTABLISHED : isAssured;
-    if (hasTimeout && timeout < SOON_SECONDS && !isRenewed) this.#goneSoon += 1;
+    if (hasTimeout && timeout < SOON_SECONDS && !isRenewed(columns, row)) this.#goneSoon += 1;
 
     const port = hasPorts(protocol) ? (columns.originalDestinationPort[row] ?? 0) : 0;
     setAddress(this.#sources.key, columns.originalSource, row, family);

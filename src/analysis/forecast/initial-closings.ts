@@ -11,8 +11,9 @@
  */
 import { type EventColumns, PRESENT } from '../../model/batch.js';
 import { CLOSING_PORTS_MAX } from '../../model/limits.js';
-import { IPS_ASSURED, isIcmp, TCP, TCP_ESTABLISHED, UDP } from '../../model/protocol.js';
+import { TCP, UDP } from '../../model/protocol.js';
 import type { ProtocolTimeouts } from '../../model/record.js';
+import { isRenewed } from '../flow-stage.js';
 import { type Endings, endingSurvivors, endingsWeight } from './endings.js';
 import type { FlowClass } from './flow-classes.js';
 
@@ -40,13 +41,6 @@ interface Port {
   active: number;
   /** By timeout, seconds: closings that are still there, and those of the newest seconds. */
   readonly closings: Map<number, { all: number; newest: number }>;
-}
-
-/** Whether the entry in `row` renews its timeout with every packet: nothing in the dump tells when it ends. */
-export function isRenewed(columns: EventColumns, row: number): boolean {
-  const protocol = columns.protocol[row] ?? 0;
-  if (protocol === TCP) return columns.tcpState[row] === TCP_ESTABLISHED;
-  return !isIcmp(protocol) && ((columns.status[row] ?? 0) & IPS_ASSURED) !== 0;
 }
 
 /** The closings in a dump. */

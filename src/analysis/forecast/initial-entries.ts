@@ -8,9 +8,10 @@
 import { type EventColumns, PRESENT } from '../../model/batch.js';
 import { IPS_ASSURED } from '../../model/protocol.js';
 import type { ProtocolTimeouts } from '../../model/record.js';
+import { isRenewed } from '../flow-stage.js';
 import type { Endings } from './endings.js';
 import type { FlowClass } from './flow-classes.js';
-import { InitialClosings, isRenewed } from './initial-closings.js';
+import { InitialClosings } from './initial-closings.js';
 import { HORIZON_SECONDS } from './survival.js';
 
 /** Remaining timeouts are kept to the second up to here. */
