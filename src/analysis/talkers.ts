@@ -13,22 +13,19 @@
 import { AF_INET6 } from '../model/address.js';
 import type { EventColumns } from '../model/batch.js';
 import { TALKERS_MAX } from '../model/limits.js';
-import { isIcmp } from '../model/protocol.js';
 import { CounterSlots } from './counter-slots.js';
+import {
+  DESTINATION_KEY_WORDS,
+  type Destination,
+  writeDestinationKey,
+  writeDestinationKeyOf,
+} from './destination-key.js';
 import type { DestinationOwners } from './owners/owner-shares.js';
 
 /** A destination and how many new entries it gets. */
-export interface Talker {
+export interface Talker extends Destination {
   /** Its counter in `Talkers`, by which other tables know it until it changes hands. */
   readonly counter: number;
-  /** AF_INET 2 or AF_INET6 10. */
-  readonly family: number;
-  /** IPPROTO_* number. */
-  readonly protocol: number;
-  /** Destination of the original direction, 16 bytes in network order, IPv4 in the first four; a copy. */
-  readonly address: Uint8Array;
-  /** Destination port of the original direction; 0 for ICMP. */
-  readonly port: number;
   /** New entries per second, decayed with `TALKER_DECAY_SECONDS`. Never too low; too high by at most `errorRatio`. */
   readonly newPerSecond: number;
   /** Part of all new entries, 0..1. Never too low; too high by at most `errorRatio` of itself. */
@@ -42,7 +39,6 @@ export interface Talker {
 /** Time constant of the decay, seconds: a destination that stopped has a third of its weight left. */
 export const TALKER_DECAY_SECONDS = 10;
 
-const KEY_WORDS = 5;
 const MARKS = 3;
 
 /** Weights are scaled back long before they leave the range of a double (a gain of 1e100 takes 38 minutes). */
@@ -50,9 +46,9 @@ const GAIN_MAX = 1e100;
 
 /** Heavy hitters among the destinations of NEW events. */
 export class Talkers {
-  readonly #keys = new Uint32Array(TALKERS_MAX * KEY_WORDS);
+  readonly #keys = new Uint32Array(TALKERS_MAX * DESTINATION_KEY_WORDS);
   /** Key of the row that is being looked at. */
-  readonly #key = new Uint32Array(KEY_WORDS);
+  readonly #key = new Uint32Array(DESTINATION_KEY_WORDS);
   readonly #slots = new CounterSlots(TALKERS_MAX);
   readonly #weights = new Float64Array(TALKERS_MAX);
   readonly #errors = new Float64Array(TALKERS_MAX);
@@ -76,7 +72,7 @@ export class Talkers {
     let counter = this.#probe(hash);
     if (counter < 0) {
       counter = this.#takeCounter(hash);
-      this.#keys.set(this.#key, counter * KEY_WORDS);
+      this.#keys.set(this.#key, counter * DESTINATION_KEY_WORDS);
     }
     this.#add(counter);
     return counter;
@@ -88,27 +84,15 @@ export class Talkers {
   }
 
   /** The same for a destination, its address in 16 bytes. */
-  counterOf({ family, protocol, address, port }: Pick<Talker, 'family' | 'protocol' | 'address' | 'port'>): number {
-    this.#key.set(new Uint32Array(address.slice(0, 16).buffer));
-    this.#key[4] = ((family === AF_INET6 ? 1 << 24 : 0) | (protocol << 16) | port) >>> 0;
+  counterOf(destination: Destination): number {
+    writeDestinationKeyOf(this.#key, destination);
     return this.#probe(hashKey(this.#key));
   }
 
   /** Reads the key of a row into `#key`; returns its hash. */
   #readKey(columns: EventColumns, row: number): number {
-    const protocol = columns.protocol[row] ?? 0;
-    const port = isIcmp(protocol) ? 0 : (columns.originalDestinationPort[row] ?? 0);
-    const isIpv6 = columns.family[row] === AF_INET6;
-    const words = columns.originalDestination.words;
-    const at = row * 4;
-    const key = this.#key;
-    key[0] = words[at] ?? 0;
-    // The last 12 bytes of an IPv4 address are not part of it.
-    key[1] = isIpv6 ? (words[at + 1] ?? 0) : 0;
-    key[2] = isIpv6 ? (words[at + 2] ?? 0) : 0;
-    key[3] = isIpv6 ? (words[at + 3] ?? 0) : 0;
-    key[4] = ((isIpv6 ? 1 << 24 : 0) | (protocol << 16) | port) >>> 0;
-    return hashKey(key);
+    writeDestinationKey(this.#key, columns, row);
+    return hashKey(this.#key);
   }
 
   /** The counter that has the key in `#key`, or -1. */
@@ -118,7 +102,7 @@ export class Talkers {
     const { slots, mask } = this.#slots;
     let slot = hash & mask;
     for (let entry = slots[slot] ?? 0; entry !== 0; entry = slots[slot] ?? 0) {
-      const at = (entry - 1) * KEY_WORDS;
+      const at = (entry - 1) * DESTINATION_KEY_WORDS;
       if (
         keys[at] === key[0] &&
         keys[at + 4] === key[4] &&
@@ -220,7 +204,7 @@ export class Talkers {
 
   /** The destination that has this counter. */
   describe(counter: number): Talker {
-    const key = counter * KEY_WORDS;
+    const key = counter * DESTINATION_KEY_WORDS;
     const meta = this.#keys[key + 4] ?? 0;
     const weight = this.#weights[counter] ?? 0;
     return {

@@ -1,6 +1,7 @@
 /** The last addresses that were written out, by number; writer and reader keep the same ones. */
+
+import { copyAddress, sameAddress } from '../model/address-words.js';
 import { ADDRESSES_REMEMBERED } from '../model/limits.js';
-import { copyAddress, sameAddress } from './address-words.js';
 import { RecentIndex } from './recent-index.js';
 
 export class AddressMemory {

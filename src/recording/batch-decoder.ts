@@ -2,10 +2,11 @@
  * The rows of a batch from the bytes that `BatchEncoder` wrote. One batch is filled again and again: it is leased.
  * A column that the recording does not have holds 0, one that this program does not know is read over.
  */
+
+import { copyAddress } from '../model/address-words.js';
 import { COLUMNS, createBatch, type EventBatch, type EventColumns } from '../model/batch.js';
 import { ADDRESSES_REMEMBERED, BATCH_ROWS, FLOWS_REMEMBERED, RECORDED_ROWS_MAX } from '../model/limits.js';
 import { AddressMemory } from './address-memory.js';
-import { copyAddress } from './address-words.js';
 import type { ByteReader } from './byte-stream.js';
 import { FlowMemory } from './flow-memory.js';
 import {

@@ -3,9 +3,10 @@
  * can foretell, and little more; a DESTROY is the number of its NEW. What repeats is left to deflate.
  * Keeps what it wrote in memories that `BatchDecoder` fills in the same order.
  */
+
+import { sameAddress } from '../model/address-words.js';
 import type { EventBatch, EventColumns } from '../model/batch.js';
 import { AddressMemory } from './address-memory.js';
-import { sameAddress } from './address-words.js';
 import type { ByteWriter } from './byte-stream.js';
 import { FlowMemory } from './flow-memory.js';
 import { ADDRESS, FIXED_UNITS, FLAG, FLOAT_MODE, INTEGER_MAX, isNear, LAYOUT, type StreamName } from './layout.js';

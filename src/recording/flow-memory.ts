@@ -3,9 +3,10 @@
  * and each entry of the initial dump takes the place of the oldest. A DESTROY of a flow that was forgotten is written out.
  * A flow is remembered only if id, addresses and ports are all the same: an id alone is not unique.
  */
+
+import { copyAddress, sameAddress } from '../model/address-words.js';
 import type { EventColumns } from '../model/batch.js';
 import { FLOWS_REMEMBERED } from '../model/limits.js';
-import { copyAddress, sameAddress } from './address-words.js';
 import { RecentIndex } from './recent-index.js';
 
 /**

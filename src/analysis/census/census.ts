@@ -9,6 +9,7 @@
  * Source ports never count. Does not know what happens: a picture of one moment.
  */
 import { AF_INET6 } from '../../model/address.js';
+import { writeAddress } from '../../model/address-words.js';
 import { type AddressColumn, type EventBatch, type EventColumns, PRESENT } from '../../model/batch.js';
 import type { CensusDimension } from '../../model/census-fields.js';
 import { CENSUS_GROUPS_MAX, CENSUS_KEYS_MAX, CENSUS_OWNERS_MAX } from '../../model/limits.js';
@@ -218,13 +219,7 @@ function binOf(seconds: number): number {
   return bin;
 }
 
-/** The last 12 bytes of an IPv4 address are not part of it. */
 function setAddress(key: Uint32Array, { words }: AddressColumn, row: number, family: number): void {
-  const at = row * 4;
-  const isIpv6 = family === AF_INET6;
-  key[0] = words[at] ?? 0;
-  key[1] = isIpv6 ? (words[at + 1] ?? 0) : 0;
-  key[2] = isIpv6 ? (words[at + 2] ?? 0) : 0;
-  key[3] = isIpv6 ? (words[at + 3] ?? 0) : 0;
+  writeAddress(key, 0, words, row, family === AF_INET6);
   key[4] = family;
 }

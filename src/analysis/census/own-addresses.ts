@@ -5,6 +5,7 @@
  * passed on. Not known: broadcast addresses of subnets, and ranges that are local by a route alone.
  */
 import { AF_INET6, parseAddress } from '../../model/address.js';
+import { writeAddress } from '../../model/address-words.js';
 import type { AddressColumn } from '../../model/batch.js';
 import { WordTable } from './word-table.js';
 
@@ -35,8 +36,7 @@ export class OwnAddresses {
     const first = bytes[row * 16] ?? 0;
     const { key } = this.#table;
     const isIpv6 = family === AF_INET6;
-    // The last 12 bytes of an IPv4 address are not part of it.
-    for (let word = 0; word < 4; word++) key[word] = word === 0 || isIpv6 ? (words[row * 4 + word] ?? 0) : 0;
+    writeAddress(key, 0, words, row, isIpv6);
     key[4] = family;
     if (isIpv6) {
       if (first === 0xff) return 'group';

@@ -1,25 +1,25 @@
 /**
  * Whose the entries of a dump are, by destination, and how many of them nobody has used for an hour.
  *
- *   row -> hash of destination, protocol, port -> entries, idle ones, TCP states        at most 4,096 destinations, then `others`
+ *   row -> destination, protocol, port -> entries, idle ones, TCP states        at most 4,096 destinations, then `others`
  *
- * The time left of an ESTABLISHED entry tells when its last packet came: the kernel sets the whole timeout with each. Keys are hashes
- * of 32 bits: of 4,096 destinations two share one in one dump of 500. `census.ts` counts everything exactly, for people.
+ * The time left of an ESTABLISHED entry tells when its last packet came: the kernel sets the whole timeout with each. `census.ts`
+ * counts by everything else that there is, for people.
  */
 import { AF_INET6 } from '../../model/address.js';
 import { type EventBatch, type EventColumns, PRESENT } from '../../model/batch.js';
-import { isIcmp, TCP, TCP_ESTABLISHED } from '../../model/protocol.js';
-import { addressHash } from '../diagnosis/source-facts.js';
-import { mixHash } from '../distinct.js';
+import { TCP, TCP_ESTABLISHED } from '../../model/protocol.js';
+import {
+  DESTINATION_KEY_WORDS,
+  type Destination,
+  destinationPort,
+  writeDestinationKey,
+  writeDestinationKeyOf,
+} from '../destination-key.js';
+import { WordTable } from './word-table.js';
 
 /** A destination with its entries in a dump. */
-export interface TalliedDestination {
-  readonly family: number;
-  readonly protocol: number;
-  /** 16 bytes, IPv4 in the first four. */
-  readonly address: Uint8Array;
-  /** 0 for ICMP. */
-  readonly port: number;
+export interface TalliedDestination extends Destination {
   entries: number;
   /** Established, and no packet for an hour. */
   idle: number;
@@ -34,7 +34,9 @@ const IDLE_SECONDS = 3600;
 
 /** Feed it the rows of one dump. */
 export class TableTally {
-  readonly #destinations = new Map<number, TalliedDestination>();
+  readonly #keys = new WordTable(DESTINATION_KEY_WORDS);
+  /** By the number of their key. */
+  readonly #destinations: TalliedDestination[] = [];
   readonly #establishedSeconds: number;
   #entries = 0;
 
@@ -53,30 +55,23 @@ export class TableTally {
 
   /** Most entries first. */
   destinations(): TalliedDestination[] {
-    return [...this.#destinations.values()].sort((a, b) => b.entries - a.entries);
+    return [...this.#destinations].sort((a, b) => b.entries - a.entries);
   }
 
   /** A destination as `Talker` has it. */
-  of({ family, protocol, address, port }: Pick<TalliedDestination, 'family' | 'protocol' | 'address' | 'port'>) {
-    const words = new Uint32Array(address.buffer, address.byteOffset, 4);
-    return this.#destinations.get(keyOf(words, 0, family, protocol, port));
+  of(destination: Destination): TalliedDestination | undefined {
+    writeDestinationKeyOf(this.#keys.key, destination);
+    return this.#destinations[this.#keys.find()];
   }
 
   #observeRow(columns: EventColumns, row: number): void {
     this.#entries += 1;
     const protocol = columns.protocol[row] ?? 0;
-    const port = isIcmp(protocol) ? 0 : (columns.originalDestinationPort[row] ?? 0);
-    const { bytes, words } = columns.originalDestination;
-    const family = columns.family[row] ?? 0;
-    const key = keyOf(words, row, family, protocol, port);
-    let found = this.#destinations.get(key);
-    if (found === undefined) {
-      if (this.#destinations.size >= DESTINATIONS_MAX) return;
-      const address = bytes.slice(row * 16, row * 16 + (family === AF_INET6 ? 16 : 4));
-      const states = new Uint32Array(protocol === TCP ? TCP_STATES : 0);
-      found = { ...{ family, protocol, port, states }, address: padded(address), entries: 0, idle: 0 };
-      this.#destinations.set(key, found);
-    }
+    writeDestinationKey(this.#keys.key, columns, row);
+    const number = this.#keys.place(DESTINATIONS_MAX);
+    if (number < 0) return;
+    this.#destinations[number] ??= destinationOf(columns, row);
+    const found = this.#destinations[number];
     found.entries += 1;
     const state = columns.tcpState[row] ?? 0;
     if (state < found.states.length) found.states[state] = (found.states[state] ?? 0) + 1;
@@ -86,12 +81,11 @@ export class TableTally {
   }
 }
 
-function padded(address: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(16);
-  bytes.set(address);
-  return bytes;
-}
-
-function keyOf(words: Uint32Array, row: number, family: number, protocol: number, port: number): number {
-  return mixHash(addressHash(words, row, family === AF_INET6) ^ ((protocol << 16) | port) ^ (family << 26));
+function destinationOf(columns: EventColumns, row: number): TalliedDestination {
+  const protocol = columns.protocol[row] ?? 0;
+  const family = columns.family[row] ?? 0;
+  const address = new Uint8Array(16);
+  address.set(columns.originalDestination.bytes.subarray(row * 16, row * 16 + (family === AF_INET6 ? 16 : 4)));
+  const states = new Uint32Array(protocol === TCP ? TCP_STATES : 0);
+  return { ...{ family, protocol, address, port: destinationPort(columns, row) }, states, entries: 0, idle: 0 };
 }

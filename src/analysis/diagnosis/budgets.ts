@@ -10,8 +10,9 @@
 import { AF_INET6 } from '../../model/address.js';
 import type { EventColumns } from '../../model/batch.js';
 import { type BudgetDestination, type BudgetOwner, parseDestination, parseOwner } from '../../model/budget.js';
-import { isIcmp } from '../../model/protocol.js';
+import { TCP, UDP } from '../../model/protocol.js';
 import type { BudgetSettings } from '../../model/settings.js';
+import { type Destination, destinationPort } from '../destination-key.js';
 
 /** What is there of a budget. A number that is not known is absent. */
 export interface BudgetReading {
@@ -20,20 +21,12 @@ export interface BudgetReading {
   readonly newPerSecond?: number;
 }
 
-/** A destination as `Talker` has it. */
-export interface BudgetedDestination {
-  readonly family: number;
-  readonly protocol: number;
-  readonly address: Uint8Array;
-  readonly port: number;
-}
-
 /** What an owner has: part of the entries of a destination, or of all; undefined while owners are not told. */
 export type OwnerShareOf = (owner: BudgetOwner, destination: BudgetDestination | undefined) => number | undefined;
 
 /** Time constant of the rate, seconds: a budget is for what lasts, and a second's clump does not. */
 const RATE_SECONDS = 5;
-const PROTOCOLS = { tcp: 6, udp: 17 } as const;
+const PROTOCOLS = { tcp: TCP, udp: UDP } as const;
 
 class Count {
   readonly settings: BudgetSettings;
@@ -138,7 +131,7 @@ export class Budgets {
   }
 
   /** What the first budget of this destination allows, which one of an owner's destination is as well; undefined: none. */
-  allowedOf({ family, protocol, address, port }: BudgetedDestination): BudgetSettings | undefined {
+  allowedOf({ family, protocol, address, port }: Destination): BudgetSettings | undefined {
     return this.#counts.find(({ settings, destination }) => {
       if (destination === undefined) return false;
       if (settings.transport !== undefined && PROTOCOLS[settings.transport] !== protocol) return false;
@@ -160,7 +153,7 @@ export class Budgets {
 
   #each(columns: EventColumns, row: number, visit: (count: Count) => void): void {
     if (this.#counts.length === 0) return;
-    const port = isIcmp(columns.protocol[row] ?? 0) ? 0 : (columns.originalDestinationPort[row] ?? 0);
+    const port = destinationPort(columns, row);
     if (!this.#isAnyPort && this.#ports[port] === 0) return;
     for (const count of this.#counts) if (count.matches(columns, row, port)) visit(count);
   }

@@ -7,9 +7,10 @@
  * Source: Metwally, Agrawal, El Abbadi (ICDT 2005).
  */
 import { AF_INET6 } from '../../model/address.js';
+import { writeAddress } from '../../model/address-words.js';
 import type { EventColumns } from '../../model/batch.js';
-import { isIcmp } from '../../model/protocol.js';
 import { CounterSlots } from '../counter-slots.js';
+import { destinationPort } from '../destination-key.js';
 import { mixHash } from '../distinct.js';
 import { FlowTraits, type Traits } from './flow-traits.js';
 
@@ -145,11 +146,8 @@ export class SourceFactsTable {
     this.#slots.link(counter, sourceHash(columns, row));
     this.#errors[counter] = this.#weights[counter] ?? 0;
     this.#traits.reset(counter);
-    const { words } = columns.originalSource;
-    const isIpv6 = columns.family[row] === AF_INET6;
     const key = counter * KEY_WORDS;
-    this.#keys[key] = words[row * 4] ?? 0;
-    for (let i = 1; i < 4; i++) this.#keys[key + i] = isIpv6 ? (words[row * 4 + i] ?? 0) : 0;
+    writeAddress(this.#keys, key, columns.originalSource.words, row, columns.family[row] === AF_INET6);
     this.#keys[key + 4] = columns.family[row] ?? 0;
     this.#last = counter;
     return counter;
@@ -165,7 +163,7 @@ function sourceHash(columns: EventColumns, row: number): number {
 function destinationHash(columns: EventColumns, row: number): number {
   const { words } = columns.originalDestination;
   const protocol = columns.protocol[row] ?? 0;
-  const port = isIcmp(protocol) ? 0 : (columns.originalDestinationPort[row] ?? 0);
+  const port = destinationPort(columns, row);
   return mixHash(addressHash(words, row, columns.family[row] === AF_INET6) ^ ((protocol << 16) | port));
 }
 

@@ -13,16 +13,8 @@ import type { EventColumns } from '../../model/batch.js';
 import { OWNER_COUNTERS_MAX } from '../../model/limits.js';
 import type { FlowDirection, Owner, OwnerSighting } from '../../model/owner.js';
 import { EntryOwners } from '../census/entry-owners.js';
+import type { Destination } from '../destination-key.js';
 import { type DestinationOwners, shareOwners } from './owner-shares.js';
-
-/** Destination of the original direction, as `Talker` has it. */
-export interface OwnedDestination {
-  readonly family: number;
-  readonly protocol: number;
-  readonly address: Uint8Array;
-  /** 0 for ICMP. */
-  readonly port: number;
-}
 
 /** Own sources of a destination that are told apart: a host has few addresses, but all of 127.0.0.0/8. */
 const SOURCES_MAX = 8;
@@ -114,7 +106,7 @@ export class Owners {
   }
 
   /** What is known of a destination; undefined when too few of its flows were looked up lately. */
-  of({ family, protocol, address, port }: OwnedDestination, monotonicSeconds: number): DestinationOwners | undefined {
+  of({ family, protocol, address, port }: Destination, monotonicSeconds: number): DestinationOwners | undefined {
     const key = destinationKey(protocol, formatAddress(family, address), port);
     const counters = [...(this.#counters.get(key)?.values() ?? [])];
     if (counters.length === 0) return undefined;
@@ -125,7 +117,7 @@ export class Owners {
   }
 
   /** The destination with its owners, where they are known. */
-  own<T extends OwnedDestination>(destination: T, monotonicSeconds: number): T & { owners?: DestinationOwners } {
+  own<T extends Destination>(destination: T, monotonicSeconds: number): T & { owners?: DestinationOwners } {
     const owners = this.of(destination, monotonicSeconds);
     return owners === undefined ? destination : { ...destination, owners };
   }

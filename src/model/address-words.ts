@@ -10,3 +10,12 @@ export function copyAddress(from: Uint32Array, fromAt: number, to: Uint32Array, 
   to[toAt + 2] = from[fromAt + 2] ?? 0;
   to[toAt + 3] = from[fromAt + 3] ?? 0;
 }
+
+/** Writes the address of a row into a key, which compares all four words: the last three of an IPv4 one are no part of it. */
+export function writeAddress(key: Uint32Array, at: number, words: Uint32Array, row: number, isIpv6: boolean): void {
+  const from = row * 4;
+  key[at] = words[from] ?? 0;
+  key[at + 1] = isIpv6 ? (words[from + 1] ?? 0) : 0;
+  key[at + 2] = isIpv6 ? (words[from + 2] ?? 0) : 0;
+  key[at + 3] = isIpv6 ? (words[from + 3] ?? 0) : 0;
+}
