@@ -1,7 +1,7 @@
 /** The fields of who fills the table and what it looks like, from the findings of a tick. */
 import type { BudgetReading } from '../analysis/diagnosis/budgets.js';
 import type { Diagnosis } from '../analysis/diagnosis/diagnosis.js';
-import type { StageCounts } from '../analysis/diagnosis/flow-traits.js';
+import { LOOKUPS_MIN, type StageCounts, totalOf } from '../analysis/diagnosis/flow-traits.js';
 import type { Findings, SuspectDestination } from '../analysis/diagnosis/suspects.js';
 import { FLOW_STAGES, type FlowStage } from '../analysis/flow-stage.js';
 import { formatAddress } from '../model/address.js';
@@ -9,9 +9,6 @@ import type { BudgetFields, CulpritFields, DiagnosisFields } from '../model/even
 import { CULPRIT_SHARE_RATIO } from '../model/limits.js';
 import { TCP, tcpStateName, transportName } from '../model/protocol.js';
 import { round, topFields } from './fields.js';
-
-/** Fewer look-ups tell no share. */
-const LOOKUPS_MIN = 4;
 
 /** Everybody with at least a tenth of the share, most first. */
 export function culpritFields({ source, destinations }: Findings): CulpritFields[] {
@@ -66,7 +63,7 @@ const STATE_NAMES: Readonly<Partial<Record<FlowStage, string>>> = {
 };
 
 function stateFields(protocol: number, young: StageCounts): Pick<CulpritFields, 'states'> {
-  const total = FLOW_STAGES.reduce((sum, stage) => sum + young[stage], 0);
+  const total = totalOf(young);
   if (protocol !== TCP || total < LOOKUPS_MIN) return {};
   const states = FLOW_STAGES.flatMap((stage) => {
     const name = STATE_NAMES[stage];

@@ -141,19 +141,28 @@ export class DestinationFactsTable {
     return this.#growthSeconds > 0 ? (this.#growth[counter] ?? 0) / this.#growthSeconds : 0;
   }
 
-  describe(counter: number): DestinationFacts {
+  presentPerSecond(counter: number): number {
+    return this.#presentPerSecond[counter] ?? 0;
+  }
+
+  /** Undefined before it was seen for long enough. */
+  usualOf(counter: number): Usual | undefined {
     const seconds = this.#usualSeconds[counter] ?? 0;
+    if (seconds < USUAL_SECONDS_MIN) return undefined;
+    return {
+      entries: this.#usualEntries[counter] ?? 0,
+      newPerSecond: this.#usualPerSecond[counter] ?? 0,
+      seconds,
+    };
+  }
+
+  describe(counter: number): DestinationFacts {
+    const usual = this.usualOf(counter);
     return {
       entries: this.entriesOf(counter),
       growthPerSecond: this.growthPerSecond(counter),
-      presentPerSecond: this.#presentPerSecond[counter] ?? 0,
-      ...(seconds >= USUAL_SECONDS_MIN && {
-        usual: {
-          entries: this.#usualEntries[counter] ?? 0,
-          newPerSecond: this.#usualPerSecond[counter] ?? 0,
-          seconds,
-        },
-      }),
+      presentPerSecond: this.presentPerSecond(counter),
+      ...(usual !== undefined && { usual }),
       traits: this.#traits.describe(counter),
     };
   }

@@ -1,5 +1,6 @@
 /** What was seen of a suspect, as sentences with their numbers: why a diagnosis says what it says. */
-import { type Suspect, type Symptoms, stageCountsOf, totalOf } from './symptoms.js';
+import { totalOf } from './flow-traits.js';
+import { type Suspect, type Symptoms, stageCountsOf } from './symptoms.js';
 
 const STAGE_TEXTS = {
   unanswered: 'without an answer',

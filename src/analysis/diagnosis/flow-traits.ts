@@ -35,6 +35,13 @@ export interface Traits {
   readonly ended: StageCounts;
 }
 
+/** Fewer look-ups tell no share. */
+export const LOOKUPS_MIN = 4;
+
+export function totalOf(counts: StageCounts): number {
+  return FLOW_STAGES.reduce((sum, stage) => sum + counts[stage], 0);
+}
+
 const NO_STAGES = Object.fromEntries(FLOW_STAGES.map((stage) => [stage, 0])) as StageCounts;
 
 /** Of whom no flow was seen. */

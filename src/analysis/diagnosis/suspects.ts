@@ -29,8 +29,9 @@ import {
   PRESENT_SECONDS,
 } from './destination-facts.js';
 import { type Diagnosis, diagnose, SUSPECT_SHARE_RATIO } from './diagnosis.js';
+import { LOOKUPS_MIN, totalOf } from './flow-traits.js';
 import { type SourceFacts, SourceFactsTable } from './source-facts.js';
-import { MANY_PARTNERS_MIN, type Suspect, totalOf } from './symptoms.js';
+import { MANY_PARTNERS_MIN, type Suspect } from './symptoms.js';
 
 /** A destination with its share of what the findings are about. */
 export interface SuspectDestination {
@@ -65,8 +66,6 @@ const MINUTE_SECONDS = 60;
 /** A census says for so long how the entries of a destination are divided, seconds. */
 const TALLY_SECONDS = 90;
 
-/** Fewer look-ups tell no share. */
-const LOOKUPS_MIN = 4;
 /** Part of the told flows that one program must have opened to be the only client. */
 const ONLY_CLIENT_RATIO = 0.8;
 
@@ -282,9 +281,9 @@ export class Suspects {
 
   /** New entries per second beyond the usual ones; what chance alone makes of a usual rate is no growth. */
   #grownPerSecond(counter: number): number {
-    const { presentPerSecond, usual } = this.#destinations.describe(counter);
-    const before = usual?.newPerSecond ?? this.#talkers.markedPerSecond(counter);
-    return Math.max(0, presentPerSecond - before - Math.sqrt(before / (2 * PRESENT_SECONDS)));
+    const before = this.#destinations.usualOf(counter)?.newPerSecond ?? this.#talkers.markedPerSecond(counter);
+    const chance = Math.sqrt(before / (2 * PRESENT_SECONDS));
+    return Math.max(0, this.#destinations.presentPerSecond(counter) - before - chance);
   }
 
   /** Destinations that hold most in the last dump and get no new entries. */

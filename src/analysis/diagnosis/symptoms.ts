@@ -5,8 +5,8 @@
  * test/incident show, far from both; docs/diagnosis.md lists them.
  */
 import { TCP, UDP } from '../../model/protocol.js';
-import { FLOW_STAGES, type FlowStage } from '../flow-stage.js';
-import type { StageCounts, Traits } from './flow-traits.js';
+import type { FlowStage } from '../flow-stage.js';
+import { LOOKUPS_MIN, type StageCounts, type Traits, totalOf } from './flow-traits.js';
 
 /** Every symptom with its values. */
 export const SYMPTOMS = {
@@ -63,7 +63,6 @@ const ONCE_FLOWS_MAX = 1.5;
 const PARTNER_FLOWS_MIN = 5;
 /** Part of the sampled flows that names their stage; fewer look-ups, or ends, than these are no sample. */
 const STAGE_RATIO = 0.6;
-const YOUNG_FLOWS_MIN = 4;
 const ENDED_FLOWS_MIN = 20;
 const SURGE_RATIO = 2;
 /** Older than TIME_WAIT and a pause of the collector together, 120 s and 60 s: what was to leave has left. */
@@ -98,17 +97,13 @@ export function symptomsOf(suspect: Suspect): Symptoms {
 
 /** The flows whose stage is judged: the young ones, or else those that ended; undefined when both are too few. */
 export function stageCountsOf({ young, ended }: Traits): JudgedStages | undefined {
-  if (totalOf(young) >= YOUNG_FLOWS_MIN) return { counts: young, isYoung: true };
+  if (totalOf(young) >= LOOKUPS_MIN) return { counts: young, isYoung: true };
   return totalOf(ended) >= ENDED_FLOWS_MIN ? { counts: ended, isYoung: false } : undefined;
 }
 
 interface JudgedStages {
   readonly counts: StageCounts;
   readonly isYoung: boolean;
-}
-
-export function totalOf(counts: StageCounts): number {
-  return FLOW_STAGES.reduce((sum, stage) => sum + counts[stage], 0);
 }
 
 function transportOf({ protocol, port }: Suspect): NonNullable<Symptoms['transport']> {
@@ -136,7 +131,7 @@ function stageSymptom(counts: StageCounts | undefined): Symptoms['stage'] {
 
 /** Flows that nobody answered are neither. */
 function holdOf(aged: StageCounts): Symptoms['hold'] {
-  if (totalOf(aged) < YOUNG_FLOWS_MIN) return undefined;
+  if (totalOf(aged) < LOOKUPS_MIN) return undefined;
   switch (stageSymptom(aged)) {
     case 'established':
       return 'held';
