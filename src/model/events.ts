@@ -189,6 +189,20 @@ const sample = v.object({
   top: v.pipe(v.array(top), describe('Destinations with the most new entries, most first')),
 });
 
+const advice = v.pipe(
+  v.array(
+    v.object({
+      text: v.pipe(v.string(), describe('A command or a setting, and what it would change')),
+      effect: v.optional(
+        v.object({
+          plateau_ratio: v.pipe(ratio, describe('Where the table would settle, over its limit or the advised one')),
+        }),
+      ),
+    }),
+  ),
+  describe('What would help'),
+);
+
 const burst = v.object({
   type: v.literal('burst'),
   ...head,
@@ -230,6 +244,7 @@ const burst = v.object({
       ),
     ),
   ),
+  advice: v.optional(v.pipe(advice, describe('At the start: what would help; absent when one destination bursts'))),
 });
 
 /** The conditions that can alert. */
@@ -254,19 +269,7 @@ const alert = v.object({
   budget: v.optional(v.pipe(budget, describe('Only with the alert budget'))),
   culprits: v.pipe(v.array(culprit), describe('Who has at least a tenth of the share, most first')),
   diagnosis: v.optional(v.pipe(diagnosis, describe('What it looks like; absent when resolved'))),
-  advice: v.pipe(
-    v.array(
-      v.object({
-        text: v.pipe(v.string(), describe('A command or a setting, and what it would change')),
-        effect: v.optional(
-          v.object({
-            plateau_ratio: v.pipe(ratio, describe('Where the table would settle, over its limit or the advised one')),
-          }),
-        ),
-      }),
-    ),
-    describe('What would help'),
-  ),
+  advice,
 });
 
 const census = v.object({ ...censusFields, ...head });

@@ -138,11 +138,12 @@ export class AlertEvents {
       ...(budget !== undefined && { budget }),
       culprits: resolved ? [] : culprits,
       ...(isExplained && { diagnosis: diagnosisFields(findings.diagnosis) }),
-      advice: resolved ? [] : this.#advise(name, tick),
+      advice: resolved ? [] : this.advise(name, tick),
     };
   }
 
-  #advise(name: AlertName, tick: TickObservation): EventOf<'alert'>['advice'] {
+  /** What would help now, as an alert of this name has it. */
+  advise(name: AlertName, tick: TickObservation): EventOf<'alert'>['advice'] {
     const { table, forecast, findings, whatIf } = tick;
     const [culprit] = culpritFields(findings);
     const advice = listAdvice({

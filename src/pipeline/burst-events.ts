@@ -16,8 +16,8 @@ type BurstTick = Pick<TickObservation, 'at' | 'growth' | 'burstTransition' | 'de
 /** Who bursts, when it is not the total. */
 type Destination = Pick<TopFields, 'network' | 'destination'> & OwnerFields;
 
-/** What began and what ended in this tick. */
-export function burstEvents(tick: BurstTick): CtEvent[] {
+/** What began and what ended in this tick. `advise` says what would help against the total's. */
+export function burstEvents(tick: BurstTick, advise: () => NonNullable<EventOf<'burst'>['advice']>): CtEvent[] {
   const { burstTransition, destinationBursts } = tick;
   const events = destinationBursts.flatMap(({ destination: talker, transition }) => {
     const [fields] = topFields([talker]);
@@ -31,10 +31,12 @@ export function burstEvents(tick: BurstTick): CtEvent[] {
         ]
       : [];
   });
-  return burstTransition === undefined ? events : [burstEvent(tick, burstTransition), ...events];
+  if (burstTransition === undefined) return events;
+  const advice = burstTransition.phase === 'start' ? { advice: advise() } : {};
+  return [{ ...burstEvent(tick, burstTransition), ...advice }, ...events];
 }
 
-function burstEvent(tick: BurstTick, transition: BurstTransition, destination?: Destination): CtEvent {
+function burstEvent(tick: BurstTick, transition: BurstTransition, destination?: Destination): EventOf<'burst'> {
   const { ratePerSecond, baselinePerSecond, ratio, expected } = transition;
   const onset = isoTime(unixAt(tick, transition.onsetSeconds));
   const { burstDiagnosis } = tick.findings;

@@ -92,7 +92,11 @@ class Reporter {
 
   #tick(tick: TickObservation): CtEvent[] {
     if (tick.kernel !== undefined) this.#kernel = addCounters(this.#kernel, tick.kernel);
-    const events = [...this.#noticeEvents(tick), ...burstEvents(tick), ...this.#lossEvents(tick)];
+    const events = [
+      ...this.#noticeEvents(tick),
+      ...burstEvents(tick, () => this.#alerts.advise('burst', tick)),
+      ...this.#lossEvents(tick),
+    ];
     events.push(...this.#alerts.observe(tick));
     if (this.#sampleDue(tick)) events.push(this.#sample(tick));
     return events;

@@ -35,13 +35,14 @@ const destination = {
 };
 
 function eventsOf(burstTransition: BurstStart | BurstEnd | undefined, destinationBursts: DestinationBurst[] = []) {
-  return burstEvents({
+  const tick: Parameters<typeof burstEvents>[0] = {
     at: { monotonicSeconds: 100, unixSeconds: Date.parse('2026-11-23T14:02:08Z') / 1000 },
     growth: [],
     findings: { burstDiagnosis: { code: 'scan', confidenceRatio: 0.91234, evidence: ['new entries have one source'] } },
     destinationBursts,
     ...(burstTransition !== undefined && { burstTransition }),
-  });
+  };
+  return burstEvents(tick, () => [{ text: 'a larger table' }]);
 }
 
 describe('burstEvents', () => {
@@ -54,6 +55,13 @@ describe('burstEvents', () => {
       },
     ]);
     expect(eventsOf(undefined)).toEqual([]);
+  });
+
+  it('says at the start what would help, but not of one destination', () => {
+    const [start] = eventsOf(START);
+    expect(start).toMatchObject({ advice: [{ text: 'a larger table' }] });
+    expect(eventsOf(END)[0]).not.toHaveProperty('advice');
+    expect(eventsOf(undefined, [{ destination, transition: START }])[0]).not.toHaveProperty('advice');
   });
 
   it('tells an expected burst as information', () => {
