@@ -14,9 +14,10 @@ import type { CtEvent, EventOf } from '../model/events.js';
 import { settingsSchema } from '../model/settings.js';
 import { formatCount, formatSeconds } from '../pipeline/sentence.js';
 import { NdjsonSink, outputError } from '../sinks/ndjson.js';
+import type { Sink } from '../sinks/sink.js';
 import { formatNarration } from '../views/narration.js';
 import { JOBS_PER_SECOND, VISITORS_PER_SECOND } from './incident.js';
-import { type EventSink, runStream } from './stream.js';
+import { runStream } from './stream.js';
 
 /**
  * Room for the visitors (60/s x 120 s in TIME_WAIT and up to 60 s until collected = 86 % of it), not for the jobs as well.
@@ -92,11 +93,11 @@ export async function playDemo({ json }: DemoOptions): Promise<void> {
   if (!json && process.stdout.isTTY) process.stdout.write(verdict.text());
 }
 
-function openJson(onClosed: (error?: CtwatchError) => void): EventSink {
+function openJson(onClosed: (error?: CtwatchError) => void): Sink {
   return new NdjsonSink({ stream: process.stdout, hostname: hostname(), onClosed });
 }
 
-function openNarration(onClosed: (error?: CtwatchError) => void): EventSink {
+function openNarration(onClosed: (error?: CtwatchError) => void): Sink {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => onClosed(outputError(error)));
   process.stdout.write(
     `A private namespace: ${VISITORS_PER_SECOND} visitors/s on the web port and a pool of connections to Redis, a table of ${formatCount(ASSUMED_MAX)}.\n` +

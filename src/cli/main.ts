@@ -2,7 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { CENSUS_DIMENSIONS } from '../model/census-fields.js';
 import { CtwatchError } from '../model/errors.js';
-import { NdjsonSink, outputError } from '../sinks/ndjson.js';
+import { outputError } from '../sinks/ndjson.js';
 import { readSettings } from './config.js';
 import { VERSION } from './version.js';
 
@@ -138,17 +138,12 @@ function createProgram(): Command {
         throw new CtwatchError({ code: 'ERR_BAD_OPTION', operation: stray, detail: 'no such command', remedy });
       }
       const { runStream } = await import('./stream.js');
-      const { withEvidence } = await import('./evidence.js');
-      const { hostname } = await import('node:os');
+      const { openSinks } = await import('./sinks.js');
       const settings = settingsFrom(flags);
       const stream = {
         settings,
         once: flags.once ?? false,
-        openSink: (onClosed: (error?: CtwatchError) => void) =>
-          withEvidence(
-            new NdjsonSink({ stream: process.stdout, hostname: hostname(), netns: settings.netns, onClosed }),
-            settings.state_dir,
-          ),
+        openSink: (onClosed: (error?: CtwatchError) => void) => openSinks({ settings, onClosed }),
       };
       if (flags.record === undefined) return runStream(stream);
       const { runRecordedStream } = await import('./record.js');

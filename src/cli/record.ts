@@ -5,7 +5,8 @@ import type { CtEvent } from '../model/events.js';
 import type { Settings } from '../model/settings.js';
 import { formatCount } from '../pipeline/sentence.js';
 import { Recorder, type RecorderOptions, type RecorderSummary } from '../recording/recorder.js';
-import type { EventSink, StreamOptions } from './stream.js';
+import type { Sink } from '../sinks/sink.js';
+import type { StreamOptions } from './stream.js';
 import { runStream } from './stream.js';
 import { VERSION } from './version.js';
 import { openLive } from './watch.js';
@@ -52,7 +53,7 @@ export async function runRecord({ settings, seconds, ...files }: RecordOptions):
 
 /** A stream that is recorded as well. When the file cannot be written the stream goes on; its end tells the failure. */
 export async function runRecordedStream({ settings, path, ...options }: StreamOptions & RecordingFlags): Promise<void> {
-  let sink: EventSink | undefined;
+  let sink: Sink | undefined;
   const tell = (event: CtEvent) => sink?.write(event);
   const recorder = await Recorder.open({
     path,
@@ -92,8 +93,8 @@ export async function runRecordedStream({ settings, path, ...options }: StreamOp
       ...options,
       settings,
       source: recorder.tee(openLive(settings)),
-      openSink: (onClosed) => {
-        sink = options.openSink(onClosed);
+      openSink: async (onClosed) => {
+        sink = await options.openSink(onClosed);
         return sink;
       },
     });

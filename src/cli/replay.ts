@@ -10,7 +10,8 @@ import { replaySource } from '../recording/replay-source.js';
 import { KERNEL_TIMEOUTS, type ModelTimeouts } from '../recording/zeek-entry.js';
 import { readZeek } from '../recording/zeek-source.js';
 import { NdjsonSink } from '../sinks/ndjson.js';
-import { type EventSink, runStream } from './stream.js';
+import type { Sink } from '../sinks/sink.js';
+import { runStream } from './stream.js';
 
 /** Bytes read at once. */
 const CHUNK_BYTES = 256 * 1024;
@@ -76,7 +77,7 @@ function modelTimeouts(assumed: Settings['assume_timeout']): ModelTimeouts {
 }
 
 /** Standard output, opened when the host of the recording is known: its lines carry that name. */
-class ReplaySink implements EventSink {
+class ReplaySink implements Sink {
   onClosed: (error?: CtwatchError) => void = () => {};
   #sink: NdjsonSink | undefined;
 
@@ -97,7 +98,7 @@ class ReplaySink implements EventSink {
       );
   }
 
-  write(event: Parameters<EventSink['write']>[0]): void {
+  write(event: Parameters<Sink['write']>[0]): void {
     this.#sink?.write(event);
   }
 

@@ -1,16 +1,9 @@
 /** `ctwatch stream`: a watch printed as NDJSON until a signal, a closed pipe, a failure, or `--once`. */
 import { CtwatchError } from '../model/errors.js';
-import type { CtEvent } from '../model/events.js';
 import type { BatchSource } from '../model/record.js';
 import type { Settings } from '../model/settings.js';
+import type { Sink } from '../sinks/sink.js';
 import { watchConntrack } from './watch.js';
-
-/** Where the events go. */
-export interface EventSink {
-  write(event: CtEvent): void;
-  /** Resolves when everything is written, or nobody reads any more. */
-  end(): Promise<void>;
-}
 
 export interface StreamOptions {
   readonly settings: Settings;
@@ -19,7 +12,7 @@ export interface StreamOptions {
   /** End after the first sample. */
   readonly once?: boolean;
   /** Builds the sink; `onClosed` is to be called when its reader has gone or it failed. */
-  readonly openSink: (onClosed: (error?: CtwatchError) => void) => EventSink;
+  readonly openSink: (onClosed: (error?: CtwatchError) => void) => Sink | Promise<Sink>;
   /** Ends the stream from outside, with its reason. */
   readonly signal?: AbortSignal;
 }
@@ -35,13 +28,16 @@ export async function runStream({ settings, source, once, openSink, signal }: St
   if (signal?.aborted === true) onAbort();
 
   let failure: CtwatchError | undefined;
-  const sink = openSink((error) => {
+  const sink = await openSink((error) => {
     failure ??= error;
     stop('reader closed');
   });
   try {
     await new Promise<void>((resolve, reject) => {
-      watchConntrack({ ...settings, ...(source && { source }), signal: controller.signal }).events.subscribe({
+      const watch = watchConntrack({ ...settings, ...(source && { source }), signal: controller.signal });
+      // What fails ends the events as well.
+      if (sink.observe) watch.ticks.subscribe({ next: (tick) => sink.observe?.(tick), error: () => {} });
+      watch.events.subscribe({
         next: (event) => {
           sink.write(event);
           if (once === true && event.type === 'sample') stop('once');

@@ -28,6 +28,7 @@ import {
   EVIDENCE_SAMPLES_MAX,
   EVIDENCE_SECONDS,
 } from '../model/limits.js';
+import type { Sink } from './sink.js';
 
 export interface EvidenceOptions {
   readonly directory: string;
@@ -40,7 +41,7 @@ export interface EvidenceOptions {
 const NAME = /^ctwatch-\d{8}T\d{6}Z-[a-z_]+\.json$/;
 
 /** Takes every event of a stream; see above. */
-export class EvidenceKeeper {
+export class EvidenceKeeper implements Sink {
   readonly #directory: string;
   readonly #onFailure: EvidenceOptions['onFailure'];
   readonly #filesMax: number;
@@ -59,7 +60,7 @@ export class EvidenceKeeper {
     this.#bytesMax = bytesMax;
   }
 
-  observe(event: CtEvent): void {
+  write(event: CtEvent): void {
     switch (event.type) {
       case 'start':
         this.#start = event;
@@ -77,6 +78,11 @@ export class EvidenceKeeper {
     }
   }
 
+  /** Each file is whole when it is written. */
+  end(): Promise<void> {
+    return Promise.resolve();
+  }
+
   #remember(sample: EventOf<'sample'>): void {
     this.#samples.push(sample);
     const from = sample.unixSeconds - EVIDENCE_SECONDS;
@@ -88,7 +94,7 @@ export class EvidenceKeeper {
     const time = new Date(alert.unixSeconds * 1000).toISOString().replaceAll(/[-:]|\.\d+/g, '');
     const path = join(this.#directory, `ctwatch-${time}-${alert.name}.json`);
     this.#open = { path, alert };
-    this.#write(path, alert);
+    this.#writeFile(path, alert);
   }
 
   /** The census that an alert asks for comes a moment after it. */
@@ -96,10 +102,10 @@ export class EvidenceKeeper {
     if (this.#open === undefined || unixSeconds - this.#open.alert.unixSeconds > EVIDENCE_CENSUS_SECONDS) return;
     const { path, alert } = this.#open;
     this.#open = undefined;
-    this.#write(path, alert);
+    this.#writeFile(path, alert);
   }
 
-  #write(path: string, alert: EventOf<'alert'>): void {
+  #writeFile(path: string, alert: EventOf<'alert'>): void {
     const evidence = { alert, census: this.#census, start: this.#start, samples: this.#samples };
     const text = `${JSON.stringify(evidence, (key, value: unknown) => (key === 'unixSeconds' ? undefined : value))}\n`;
     try {

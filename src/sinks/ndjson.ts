@@ -13,6 +13,7 @@ import { CtwatchError } from '../model/errors.js';
 import { type CtEvent, EVENTS_VERSION } from '../model/events.js';
 import { OUTPUT_END_TIMEOUT_MS, OUTPUT_QUEUE_BYTES, OUTPUT_QUEUE_FLOW_RATIO } from '../model/limits.js';
 import { formatFlowLine } from './flow-line.js';
+import type { Sink } from './sink.js';
 
 /** Bytes handed to the stream at once: the capacity of a pipe. */
 const CHUNK_BYTES = 64 * 1024;
@@ -28,7 +29,7 @@ export interface NdjsonSinkOptions {
 }
 
 /** A sink for events, one JSON line each. */
-export class NdjsonSink {
+export class NdjsonSink implements Sink {
   readonly #stream: Writable;
   readonly #options: NdjsonSinkOptions;
   readonly #logger;

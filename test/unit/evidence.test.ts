@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { withEvidence } from '../../src/cli/evidence.js';
+import { openEvidence } from '../../src/cli/sinks.js';
 import type { CtEvent } from '../../src/model/events.js';
 import { EvidenceKeeper, type EvidenceOptions } from '../../src/sinks/evidence.js';
 
@@ -38,9 +38,9 @@ function keeperIn(options: Partial<EvidenceOptions> = {}) {
 describe('EvidenceKeeper', () => {
   it('keeps what led to a critical alert, in one whole file that others cannot read', () => {
     const { keeper, directory, files, read } = keeperIn();
-    keeper.observe(event('start', 0, { sysctls: { nf_conntrack_buckets: 65_536 } }));
-    for (let second = 1; second <= 900; second++) keeper.observe(event('sample', second));
-    keeper.observe(critical(900));
+    keeper.write(event('start', 0, { sysctls: { nf_conntrack_buckets: 65_536 } }));
+    for (let second = 1; second <= 900; second++) keeper.write(event('sample', second));
+    keeper.write(critical(900));
     expect(files()).toEqual(['ctwatch-20260921T142820Z-time_to_full.json']);
     expect(statSync(join(directory, files()[0] ?? '')).mode & 0o777).toBe(0o600);
     const { alert, start, samples, census } = read();
@@ -60,31 +60,31 @@ describe('EvidenceKeeper', () => {
 
   it('adds the census that the alert asked for, but not one of much later', () => {
     const { keeper, files, read } = keeperIn();
-    keeper.observe(event('census', 1, { by: 'before' }));
-    keeper.observe(critical(10));
+    keeper.write(event('census', 1, { by: 'before' }));
+    keeper.write(critical(10));
     expect(read().census.by).toBe('before');
-    keeper.observe(event('census', 12, { by: 'with it' }));
+    keeper.write(event('census', 12, { by: 'with it' }));
     expect(read().census.by).toBe('with it');
-    keeper.observe(event('census', 200, { by: 'later' }));
+    keeper.write(event('census', 200, { by: 'later' }));
     expect(read().census.by).toBe('with it');
     expect(files()).toHaveLength(1);
   });
 
   it('keeps nothing of what is no critical alert', () => {
     const { keeper, files } = keeperIn();
-    keeper.observe(critical(1, { severity: 'warning' }));
-    keeper.observe(critical(2, { phase: 'resolved' }));
+    keeper.write(critical(1, { severity: 'warning' }));
+    keeper.write(critical(2, { phase: 'resolved' }));
     expect(files()).toEqual([]);
   });
 
   it('removes the oldest beyond so many files or bytes, and nothing that is not its own', () => {
     const byNumber = keeperIn({ filesMax: 3 });
-    for (let i = 0; i < 6; i++) byNumber.keeper.observe(critical(i));
+    for (let i = 0; i < 6; i++) byNumber.keeper.write(critical(i));
     writeFileSync(join(byNumber.directory, 'notes.json'), '{}');
-    byNumber.keeper.observe(critical(9));
+    byNumber.keeper.write(critical(9));
     expect(byNumber.files().map((name) => name.slice(21, 24))).toEqual(['24Z', '25Z', '29Z', '']);
     const bySize = keeperIn({ bytesMax: 250 });
-    for (let i = 0; i < 6; i++) bySize.keeper.observe(critical(i));
+    for (let i = 0; i < 6; i++) bySize.keeper.write(critical(i));
     expect(bySize.files().length).toBeLessThan(3);
     expect(bySize.read().alert.msg).toBe('alert 5');
   });
@@ -93,33 +93,31 @@ describe('EvidenceKeeper', () => {
     const file = join(root, 'a-file');
     writeFileSync(file, '');
     const { keeper, failures } = keeperIn({ directory: join(file, 'below') });
-    keeper.observe(critical(1));
-    keeper.observe(critical(2));
+    keeper.write(critical(1));
+    keeper.write(critical(2));
     expect(failures).toEqual(['ENOTDIR']);
   });
 
   it('leaves nothing half written behind when the disk is full', () => {
     // /dev/full as a directory entry cannot be made: a name that is too long fails at the same place.
     const { keeper, failures, files } = keeperIn();
-    keeper.observe(critical(1, { name: 'x'.repeat(300) }));
+    keeper.write(critical(1, { name: 'x'.repeat(300) }));
     expect(failures).toEqual(['ENAMETOOLONG']);
     expect(files()).toEqual([]);
   });
 });
 
-describe('withEvidence', () => {
-  it('is the sink itself without a directory, and a notice where none can be written', async () => {
+describe('openEvidence', () => {
+  it('tells a notice, to whom all is told, where none can be written', async () => {
     const seen: CtEvent[] = [];
-    const sink = { write: (each: CtEvent) => void seen.push(each), end: () => Promise.resolve() };
-    expect(withEvidence(sink, undefined)).toBe(sink);
-    expect(withEvidence(sink, '')).toBe(sink);
     const file = join(root, 'another-file');
     writeFileSync(file, '');
     chmodSync(file, 0o600);
-    const kept = withEvidence(sink, file);
-    kept.write(critical(1));
-    await kept.end();
-    expect(seen.map(({ type }) => type)).toEqual(['alert', 'notice']);
-    expect(seen[1]).toMatchObject({ code: 'evidence_failed', level: 'warn', remedy: expect.stringContaining(file) });
+    const evidence = openEvidence(file, { write: (each) => void seen.push(each) });
+    evidence.write(critical(1));
+    await evidence.end();
+    expect(seen).toMatchObject([
+      { type: 'notice', code: 'evidence_failed', level: 'warn', remedy: expect.stringContaining(file) },
+    ]);
   });
 });

@@ -1,0 +1,37 @@
+/** Where the results of a stream go: lines, files, metrics, answers. Several of them make one. */
+import type { CtEvent } from '../model/events.js';
+import type { TickObservation } from '../pipeline/observed.js';
+
+export interface Sink {
+  /** Each event, in order. Neither waits nor throws: what cannot be delivered is counted and told. */
+  write(event: CtEvent): void;
+  /** What is true at each tick, for a sink that is asked rather than written to. As cheap as it can be. */
+  observe?(tick: TickObservation): void;
+  /** Resolves when all of it is delivered, or its time is over. */
+  end(): Promise<void>;
+}
+
+/** One sink of several. Whoever joins later misses what was before. */
+export class FanOut implements Sink {
+  readonly #sinks: Sink[];
+
+  constructor(sinks: readonly Sink[] = []) {
+    this.#sinks = [...sinks];
+  }
+
+  add(sink: Sink): void {
+    this.#sinks.push(sink);
+  }
+
+  write(event: CtEvent): void {
+    for (const sink of this.#sinks) sink.write(event);
+  }
+
+  observe(tick: TickObservation): void {
+    for (const sink of this.#sinks) sink.observe?.(tick);
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#sinks.map((sink) => sink.end()));
+  }
+}
