@@ -19,8 +19,8 @@ function main() {
   check('types', `${BIN}/tsc`, ['-p', 'tsconfig.test.json']);
   vitest('unit');
   counted('native tests and fuzzer, under sanitizers', 'node', ['scripts/native-test.mjs']);
-  vitest('kernel');
   check('addon with sanitizers', 'node', ['node_modules/node-gyp/bin/node-gyp.js', 'build', '--debug']);
+  // The addon as it is shipped runs in all that follows.
   vitest('kernel', 'kernel, sanitized addon', sanitizerEnvironment());
   vitest('process');
   vitest('incident');
