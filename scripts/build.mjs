@@ -10,7 +10,7 @@ const tsc = spawnSync('node', ['node_modules/typescript/bin/tsc'], { stdio: 'inh
 if (tsc.status !== 0) process.exit(1);
 
 await build({
-  entryPoints: ['src/cli/main.ts'],
+  entryPoints: ['src/cli/run.ts'],
   outfile: 'dist/ctwatch.js',
   bundle: true,
   platform: 'node',

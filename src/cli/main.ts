@@ -1,4 +1,4 @@
-/** The command line: parses, runs one command, and turns its ending into an exit status. */
+/** The command line: its commands and options, and the exit status of an error. `run.ts` runs it. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { CENSUS_DIMENSIONS } from '../model/census-fields.js';
 import { CtwatchError } from '../model/errors.js';
@@ -97,7 +97,8 @@ function filesOf({ rotateBytes, keep }: RecordingFlags) {
   return { rotateBytes, filesKept: keep };
 }
 
-function createProgram(): Command {
+/** Commands load what they run when they run. Without parsing it tells what there is, to man pages and completions. */
+export function createProgram(): Command {
   const program = new Command('ctwatch')
     .description('Early warning for the Linux connection-tracking table: rates, bursts, time to full, who fills it.')
     .version(VERSION)
@@ -244,20 +245,11 @@ function endWithOutput(): void {
 }
 
 /** commander has printed its own message for the errors it throws. */
-function exitStatusOf(error: unknown): number {
+export function exitStatusOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof CtwatchError) {
     process.stderr.write(`${error.line}\n`);
     return error.exitStatus;
   }
   throw error;
-}
-
-try {
-  await createProgram().parseAsync();
-  // Whatever a stalled reader of a stream left unread has had its time; the others wait for what they have written.
-  // An error of that write is told by whoever listens for it, a turn later.
-  process.stdout.write('', (error) => (error ? setImmediate(() => process.exit()) : process.exit()));
-} catch (error) {
-  process.exit(exitStatusOf(error));
 }
