@@ -11,6 +11,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { listSettings } from './settings-list.mjs';
 
 const ROOT = join(import.meta.dirname, '..');
 export const EVENTS_PAGE = join(ROOT, 'docs/events.md');
@@ -134,49 +135,15 @@ export function readExamples(page) {
   );
 }
 
-/** Settings as rows: key, variable, type, default, meaning. A valibot schema is data and is read as such. */
-function settingRows(schema, path = []) {
-  const inner = schema.type === 'optional' ? schema.wrapped : schema;
-  if (inner.entries !== undefined) {
-    return Object.entries(inner.entries).flatMap(([key, entry]) => settingRows(entry, [...path, key]));
-  }
-  const actions = flattenPipe(inner);
-  const list = actions.find((action) => action.type === 'array');
-  if (list !== undefined) return listRows(flattenPipe(list.item)[0], path);
-  const of = (type) => actions.find((action) => action.type === type);
-  const bounds = [of('min_value')?.requirement, of('max_value')?.requirement];
-  const range = bounds.some((bound) => bound !== undefined) ? ` ${bounds.map((bound) => bound ?? '').join('..')}` : '';
-  const type = of('raw_transform') ? 'duration' : of('integer') ? 'integer' : actions[0].type;
-  const fallback = schema.default === undefined ? 'none' : `${schema.default}${type === 'duration' ? ' s' : ''}`;
-  const variable = `CTWATCH_${path.join('_').toUpperCase()}`;
-  return [
-    [
-      `\`${path.join('.')}\``,
-      `\`${variable}\``,
-      type + range,
-      fallback,
-      escapeCell(of('description')?.description ?? ''),
-    ],
-  ];
-}
-
-/** A list of tables: only the file can hold one. */
-function listRows(item, path) {
-  return Object.entries(item.entries).flatMap(([key, entry]) =>
-    settingRows(entry, [...path, key]).map(([, , type, fallback, meaning]) => [
-      `\`[[${path.join('.')}]] ${key}\``,
-      'none',
-      type,
-      fallback,
-      meaning,
-    ]),
-  );
-}
-
-function flattenPipe(schema) {
-  return schema.pipe === undefined
-    ? [schema]
-    : schema.pipe.flatMap((item) => (item === schema ? [item] : flattenPipe(item)));
+/** Settings as rows: key, variable, type, default, meaning. */
+function settingRows(schema) {
+  return listSettings(schema).map(({ path, list, variable, type, range, default: fallback, description }) => [
+    `\`${list === undefined ? path.join('.') : `[[${list.join('.')}]] ${path.join('.')}`}\``,
+    variable === undefined ? 'none' : `\`${variable}\``,
+    type + (range === undefined ? '' : ` ${range}`),
+    fallback === undefined ? 'none' : `${fallback}${type === 'duration' ? ' s' : ''}`,
+    escapeCell(description),
+  ]);
 }
 
 /** `docs/events.md`. */
