@@ -21,6 +21,7 @@
         'native/js_error.cc',
         'native/netlink_socket.cc',
         'native/netns_guard.cc',
+        'native/old_runtime.cc',
         'native/owner_lookup.cc',
         'native/process_finder.cc',
         'native/readiness.cc',

@@ -2,12 +2,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include <deque>
 #include <memory>
 
 #include "file_descriptor.h"
+#include "file_status.h"
 
 namespace ctwatch {
 namespace {
@@ -52,8 +52,7 @@ void CgroupPaths::Walk() {
     waiting.pop_front();
     const int fd = openat(root.get(), path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) continue;
-    struct stat status {};
-    if (fstat(fd, &status) == 0) paths_.emplace(status.st_ino, path.substr(1));
+    if (const auto status = ReadFileStatus(fd)) paths_.emplace(status->inode, path.substr(1));
     const std::unique_ptr<DIR, CloseDirectory> directory(fdopendir(fd));
     if (!directory) {
       close(fd);

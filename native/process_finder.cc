@@ -1,7 +1,6 @@
 #include "process_finder.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -11,6 +10,8 @@
 #include <charconv>
 #include <cstring>
 #include <string_view>
+
+#include "file_status.h"
 
 namespace ctwatch {
 namespace {
@@ -191,8 +192,8 @@ class ProcessFinder::Search {
     const FileDescriptor process = OpenProcess(pid);
     if (!process.valid()) return false;
     if (only_users) {
-      struct stat status {};
-      if (fstat(process.get(), &status) != 0 || !uids_.contains(status.st_uid)) return true;
+      const auto status = ReadFileStatus(process.get());
+      if (!status || !uids_.contains(status->uid)) return true;
     }
     const std::unique_ptr<DIR, CloseDirectory> directory(OpenDescriptors(process.get()));
     if (!directory) return true;
@@ -243,10 +244,10 @@ class ProcessFinder::Search {
     const auto known = std::find_if(answer_.processes.begin(), answer_.processes.end(),
                                     [&](const ProcessFacts& facts) { return facts.pid == pid; });
     if (known != answer_.processes.end()) return known - answer_.processes.begin();
-    struct stat status {};
-    if (fstat(process, &status) != 0) return std::nullopt;
+    const auto status = ReadFileStatus(process);
+    if (!status) return std::nullopt;
     ProcessFacts facts{.pid = pid,
-                       .uid = status.st_uid,
+                       .uid = status->uid,
                        .stat = ReadText(process, "stat", kStatBytesMax),
                        .cgroup = ReadText(process, "cgroup", kCgroupBytesMax),
                        .command_line = command_line_ ? ReadText(process, "cmdline", kCommandLineBytesMax) : ""};
