@@ -124,15 +124,45 @@ interface Addon {
   };
 }
 
-/** Builds are looked for beside the package: `build/Release`, or the path in CTWATCH_ADDON (the sanitizer build). */
-function findAddon(): string {
-  const override = process.env['CTWATCH_ADDON'];
+/** A build of a checkout goes before the one that the package brings: whoever builds means it. */
+const ADDON_PLACES = ['build/Release/ctwatch.node', `prebuilds/linux-${process.arch}/ctwatch.node`];
+
+/**
+ * The addon of the package that `from`, a file of it, belongs to, or the path in CTWATCH_ADDON. Never looks above the package:
+ * what lies there is somebody else's. Throws `ERR_ADDON_MISSING`.
+ */
+export function findAddon(from: string, override: string | undefined): string {
   if (override !== undefined) return override;
-  for (let dir = dirname(fileURLToPath(import.meta.url)); dir !== dirname(dir); dir = dirname(dir)) {
-    const path = join(dir, 'build', 'Release', 'ctwatch.node');
-    if (existsSync(path)) return path;
-  }
-  throw new CtwatchError({ code: 'ERR_ADDON_MISSING', operation: 'load build/Release/ctwatch.node' });
+  let root = dirname(from);
+  while (!existsSync(join(root, 'package.json')) && root !== dirname(root)) root = dirname(root);
+  const found = ADDON_PLACES.map((place) => join(root, place)).find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  throw addonMissing(root, `load ${ADDON_PLACES[0]}`, `there is no addon for linux-${process.arch} in ${root}`);
+}
+
+/** In a checkout one command builds it; a package brings no sources. */
+function addonMissing(root: string, operation: string, detail: string, cause?: unknown): CtwatchError {
+  const inCheckout = existsSync(join(root, 'binding.gyp'));
+  return new CtwatchError({
+    code: 'ERR_ADDON_MISSING',
+    ...{ operation, detail, cause },
+    ...(!inCheckout && {
+      remedy:
+        'npm run bootstrap in a checkout of ctwatch on this host, then CTWATCH_ADDON=CHECKOUT/build/Release/ctwatch.node',
+    }),
+  });
+}
+
+/** What a loader says about libraries of glibc that are not there helps nobody. `glibcVersion` is absent with musl. */
+export function describeLoadFailure(cause: unknown, glibcVersion: string | undefined): string {
+  if (glibcVersion === undefined)
+    return 'it needs glibc 2.28 or newer, and this system has another C library, such as musl';
+  return String(cause).split('\n')[0] ?? '';
+}
+
+function readGlibcVersion(): string | undefined {
+  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  return header?.glibcVersionRuntime;
 }
 
 let loaded: Addon | undefined;
@@ -140,13 +170,17 @@ let loaded: Addon | undefined;
 function loadAddon(): Addon {
   if (loaded !== undefined) return loaded;
   if (process.platform !== 'linux') throw new CtwatchError({ code: 'ERR_NOT_LINUX', operation: 'load' });
-  const path = findAddon();
+  const path = findAddon(fileURLToPath(import.meta.url), process.env['CTWATCH_ADDON']);
   let addon: Addon;
   try {
     addon = createRequire(import.meta.url)(path) as Addon;
   } catch (cause) {
-    const detail = String(cause).split('\n')[0] ?? '';
-    throw new CtwatchError({ code: 'ERR_ADDON_MISSING', operation: `load ${path}`, detail, cause });
+    throw addonMissing(
+      join(dirname(path), '../..'),
+      `load ${path}`,
+      describeLoadFailure(cause, readGlibcVersion()),
+      cause,
+    );
   }
   const { layout, presentBits } = addon.ConntrackSocket;
   const ours = JSON.stringify([COLUMNS, Object.entries(PRESENT).sort()]);
