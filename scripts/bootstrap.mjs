@@ -2,7 +2,9 @@
  * Makes a fresh checkout runnable with nothing but Node.js and npm: Debian packages (as root), npm packages, the addon and
  * the TypeScript. Uses only `node:` built-ins. When nothing has changed it compares three stamps and returns.
  *
- * usage: node scripts/bootstrap.mjs [--test]     --test: also what `npm test` and `npm run bench` need
+ * usage: node scripts/bootstrap.mjs [--test] [--release [--check]]
+ *   --test     also what `npm test` and `npm run bench` need
+ *   --release  also what `npm run release` needs, and with --check what tries the packages
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -13,6 +15,8 @@ import { fileURLToPath } from 'node:url';
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const MINIMUM_NODE_MAJOR = 20;
 const forTests = process.argv.includes('--test');
+const forRelease = process.argv.includes('--release');
+const forCheck = process.argv.includes('--check');
 
 /** Programs that must be on the PATH and the Debian packages that have them. */
 const BUILD_PACKAGES = { 'g++': 'g++', make: 'make', python3: 'python3', nft: 'nftables', ip: 'iproute2' };
@@ -20,6 +24,14 @@ const TEST_PACKAGES = {
   ...{ conntrack: 'conntrack', clang: 'clang', 'clang-format': 'clang-format' },
   // The incident that the tests re-enact. Its jobs need ruby-redis, which sidekiq depends on.
   ...{ 'redis-server': 'redis-server', sidekiq: 'ruby-sidekiq' },
+  // Man pages and completions are read by what will read them.
+  ...{ mandoc: 'mandoc', zsh: 'zsh', fish: 'fish' },
+};
+/** The addon for the other architecture, and what reads an addon. */
+const RELEASE_PACKAGES = { 'aarch64-linux-gnu-g++': 'g++-aarch64-linux-gnu', readelf: 'binutils' };
+/** Clean Debian roots, a systemd that boots in them, and a processor that is not here. */
+const CHECK_PACKAGES = {
+  ...{ mmdebstrap: 'mmdebstrap', 'systemd-nspawn': 'systemd-container', 'qemu-aarch64-static': 'qemu-user-static' },
 };
 /** What invoke-rc.d asks before it starts the service of a package: 101 is no. */
 const POLICY = '/usr/sbin/policy-rc.d';
@@ -43,7 +55,12 @@ function main() {
 
 /** As root installs what is missing; otherwise prints the one line that does. */
 function installDebianPackages() {
-  const wanted = forTests ? { ...BUILD_PACKAGES, ...TEST_PACKAGES } : BUILD_PACKAGES;
+  const wanted = {
+    ...BUILD_PACKAGES,
+    ...(forTests && TEST_PACKAGES),
+    ...(forRelease && RELEASE_PACKAGES),
+    ...(forCheck && CHECK_PACKAGES),
+  };
   const missing = Object.entries(wanted).flatMap(([program, name]) => (onPath(program) ? [] : [name]));
   if (missing.length > 0) aptInstall(missing);
   if (forTests && !hasFuzzerRuntime()) aptInstall([`libclang-rt-${clangMajor()}-dev`]);

@@ -1,8 +1,9 @@
 /** The command line: its commands and options, and the exit status of an error. `run.ts` runs it. */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { CENSUS_DIMENSIONS } from '../model/census-fields.js';
 import { CtwatchError } from '../model/errors.js';
 import { outputError } from '../sinks/ndjson.js';
+import { formatCompletion, SHELLS, type Shell } from './completion.js';
 import { readSettings } from './config.js';
 import { VERSION } from './version.js';
 
@@ -231,6 +232,15 @@ export function createProgram(): Command {
       endWithOutput();
       const { formatSchema } = await import('./schema.js');
       process.stdout.write(formatSchema());
+    });
+
+  program
+    .command('completion')
+    .description('print the completion of commands and options for a shell')
+    .addArgument(new Argument('<shell>').choices(SHELLS))
+    .action((shell: Shell) => {
+      endWithOutput();
+      process.stdout.write(formatCompletion(program, shell));
     });
 
   return program;
