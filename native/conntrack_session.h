@@ -11,8 +11,10 @@
 
 #include "column_writer.h"
 #include "ct_requests.h"
+#include "drain_memory.h"
 #include "event_stream.h"
 #include "host_addresses.h"
+#include "kept_sockets.h"
 #include "netns_guard.h"
 #include "owner_lookup.h"
 #include "sysctls.h"
@@ -26,6 +28,18 @@ struct SessionOptions {
   std::optional<std::string> netns_path;
   // Whether events are subscribed to; without, only requests and the dump are of use.
   bool listen = true;
+  // Whether the event sockets are to outlive this process: somebody gets copies of `kept_descriptors`.
+  bool keep = false;
+  // Those of an earlier process.
+  std::optional<KeptDescriptors> kept;
+};
+
+// The event sockets are those of an earlier process.
+struct Resumption {
+  // Since that process had read all there was; absent when it is not known.
+  std::optional<double> seconds;
+  // Most entries that will send no DESTROY; absent when it is not known.
+  std::optional<std::uint32_t> blind;
 };
 
 // What one drain read, then totals since opening.
@@ -50,6 +64,15 @@ class ConntrackSession {
   // within one drain is seen in this order. Throws OperationError.
   DrainStatus Drain(const ColumnWriter& writer);
 
+  // How many entries will send no DESTROY, for whoever takes the sockets over.
+  void Remember(std::uint32_t blind);
+
+  const std::optional<Resumption>& resumption() const { return resumption_; }
+  // Why the sockets of an earlier process were not taken; empty: they were, or there were none.
+  const std::string& refusal() const { return kept_.refusal; }
+  // Borrowed; absent unless they are to be kept.
+  std::optional<KeptDescriptors> kept_descriptors() const;
+
   // Of each event stream; both are granted the same.
   ReceiveBuffer receive_buffer() const { return new_.receive_buffer(); }
   const Sysctls& sysctls() const { return sysctls_; }
@@ -65,6 +88,11 @@ class ConntrackSession {
   ConntrackSession(const SessionOptions& options, const NetnsGuard& guard);
 
   Sysctls sysctls_;
+  // The sockets of it are moved on into the streams.
+  KeptSockets kept_;
+  std::optional<DrainMemory> memory_;
+  std::optional<Resumption> resumption_;
+  bool is_drained_ = false;
   EventStream new_;
   EventStream destroy_;
   std::shared_ptr<CtRequests> requests_;

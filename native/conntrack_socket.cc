@@ -21,12 +21,25 @@ namespace {
 // The kernel doubles what is asked for and keeps it in an int.
 constexpr double kReceiveBufferBytesMax = 1 << 30;
 
+constexpr double kDescriptorMax = 0x7fff'ffff;
+constexpr double kEntriesMax = 0xffff'ffff;
+
 constexpr std::size_t kStatusLength = 7;
 
 double RequireInteger(Napi::Value value, double min, double max, const char* name) {
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : NAN;
   if (number >= min && number <= max && std::floor(number) == number) return number;
   throw Napi::RangeError::New(value.Env(), std::string(name) + " is not an integer in range");
+}
+
+std::optional<KeptDescriptors> ToKept(const Napi::Value& value) {
+  if (value.IsUndefined()) return std::nullopt;
+  if (!value.IsObject()) throw Napi::TypeError::New(value.Env(), "kept is not an object");
+  const auto kept = value.As<Napi::Object>();
+  const auto descriptor = [&kept](const char* name) {
+    return static_cast<int>(RequireInteger(kept.Get(name), -1, kDescriptorMax, name));
+  };
+  return KeptDescriptors{descriptor("new"), descriptor("destroy"), descriptor("memory")};
 }
 
 SessionOptions ToOptions(const Napi::CallbackInfo& info) {
@@ -41,7 +54,17 @@ SessionOptions ToOptions(const Napi::CallbackInfo& info) {
           RequireInteger(options.Get("recvBufferBytes"), 1, kReceiveBufferBytesMax, "recvBufferBytes")),
       .netns_path = path.IsString() ? std::optional(path.As<Napi::String>().Utf8Value()) : std::nullopt,
       .listen = listen.IsUndefined() || listen.As<Napi::Boolean>().Value(),
+      .keep = options.Get("keep").ToBoolean().Value(),
+      .kept = ToKept(options.Get("kept")),
   };
+}
+
+Napi::Value ToJs(Napi::Env env, const KeptDescriptors& kept) {
+  auto object = Napi::Object::New(env);
+  object.Set("new", kept.created);
+  object.Set("destroy", kept.destroyed);
+  object.Set("memory", kept.memory);
+  return object;
 }
 
 // Borrows the memory of the ArrayBuffer.
@@ -117,6 +140,7 @@ Napi::Function ConntrackSocket::Define(Napi::Env env) {
                          StaticMethod<&Self::ListCapabilities>("effectiveCapabilities"),
                          InstanceAccessor<&Self::Call<&Self::Info>>("info"),
                          InstanceMethod<&Self::Call<&Self::Drain>>("drain"),
+                         InstanceMethod<&Self::Call<&Self::Remember>>("remember"),
                          InstanceMethod<&Self::Call<&Self::OnReadable>>("onReadable"),
                          InstanceMethod<&Self::Call<&Self::Arm>>("arm"),
                          InstanceMethod<&Self::CallAsync<&Self::ReadStats>>("stats"),
@@ -188,7 +212,20 @@ Napi::Value ConntrackSocket::Info(const Napi::CallbackInfo& info) {
   object.Set("recvBufferBytes", session.receive_buffer().bytes);
   object.Set("recvBufferForced", session.receive_buffer().forced);
   object.Set("sysctls", sysctls);
+  if (const auto kept = session.kept_descriptors()) object.Set("kept", ToJs(info.Env(), *kept));
+  if (!session.refusal().empty()) object.Set("refusal", session.refusal());
+  if (const auto& resumption = session.resumption()) {
+    auto resumed = Napi::Object::New(info.Env());
+    if (resumption->seconds) resumed.Set("seconds", *resumption->seconds);
+    SetIfPresent(resumed, "blind", resumption->blind);
+    object.Set("resumed", resumed);
+  }
   return object;
+}
+
+Napi::Value ConntrackSocket::Remember(const Napi::CallbackInfo& info) {
+  Session().Remember(static_cast<std::uint32_t>(RequireInteger(info[0], 0, kEntriesMax, "blind")));
+  return info.Env().Undefined();
 }
 
 Napi::Value ConntrackSocket::Drain(const Napi::CallbackInfo& info) {

@@ -5,15 +5,27 @@
 //     static readonly presentBits: Record<string, number>;
 //     static effectiveCapabilities(): number[];
 //
-//     // `listen: false` subscribes to no events.
-//     constructor(options: { recvBufferBytes: number; netnsPath?: string; listen?: boolean });
+//     // `listen: false` subscribes to no events. `keep`: the event sockets are to outlive this process. `kept`: those
+//     of
+//     // an earlier one, which are duplicated; `memory` may be -1.
+//     constructor(options: {
+//       recvBufferBytes: number; netnsPath?: string; listen?: boolean;
+//       keep?: boolean; kept?: { new: number; destroy: number; memory: number };
+//     });
 //     // `recvBufferBytes`: granted to each event socket as the kernel accounts it, twice what was asked for.
 //     readonly info: {
 //       recvBufferBytes: number;
 //       recvBufferForced: boolean;
 //       sysctls: { buckets?: number; events?: number; acct?: number; timestamp?: number };
+//       // Borrowed: for whoever is to keep copies.
+//       kept?: { new: number; destroy: number; memory: number };
+//       // The event sockets are those of an earlier process, or why not.
+//       resumed?: { seconds?: number; blind?: number };
+//       refusal?: string;
 //     };
 //     drain(buffer: ArrayBuffer, rows: number, status: Float64Array): void;
+//     // For whoever takes the sockets over: entries that will send no DESTROY.
+//     remember(blind: number): void;
 //     onReadable(callback: () => void): void;
 //     arm(): void;
 //     stats(): Promise<{ table: { count: number; max?: number }; counters: Record<string, number> }>;
@@ -64,6 +76,7 @@ class ConntrackSocket final : public Napi::ObjectWrap<ConntrackSocket> {
   static Napi::Value ListCapabilities(const Napi::CallbackInfo& info);
   Napi::Value Info(const Napi::CallbackInfo& info);
   Napi::Value Drain(const Napi::CallbackInfo& info);
+  Napi::Value Remember(const Napi::CallbackInfo& info);
   Napi::Value OnReadable(const Napi::CallbackInfo& info);
   Napi::Value Arm(const Napi::CallbackInfo& info);
   Napi::Value ReadStats(const Napi::CallbackInfo& info);

@@ -2,12 +2,22 @@
 
 #include <linux/netlink.h>
 
+#include <utility>
+
 #include "ct_parser.h"
 
 namespace ctwatch {
 
 EventStream::EventStream(std::uint16_t type, int receive_buffer_bytes)
-    : type_(type), receive_buffer_(socket_.GrowReceiveBuffer(receive_buffer_bytes)) {
+    : EventStream(type, receive_buffer_bytes, NetlinkSocket(NETLINK_NETFILTER), 0) {}
+
+EventStream::EventStream(std::uint16_t type, int receive_buffer_bytes, NetlinkSocket socket,
+                         std::optional<std::uint32_t> told_drops)
+    : type_(type),
+      socket_(std::move(socket)),
+      receive_buffer_(socket_.GrowReceiveBuffer(receive_buffer_bytes)),
+      drops_(told_drops ? *told_drops : socket_.Drops()),
+      unknown_losses_(!told_drops && drops_ > 0 ? 1 : 0) {
   // Without it one overflow makes the kernel discard everything until the queue is empty; drops are counted either way.
   // NETLINK_BROADCAST_ERROR stays off: with it a stalled reader would keep dead entries in the table.
   socket_.Enable(NETLINK_NO_ENOBUFS);

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "column_writer.h"
 #include "netlink_message.h"
@@ -30,6 +31,10 @@ class EventStream {
 
   // `type` is the nlmsg_type that all messages of the group have. Throws OperationError, as does `Join`.
   EventStream(std::uint16_t type, int receive_buffer_bytes);
+  // Goes on with a socket that is joined already. `told_drops` of its losses are known; without it, any that there are
+  // count as one of unknown size.
+  EventStream(std::uint16_t type, int receive_buffer_bytes, NetlinkSocket socket,
+              std::optional<std::uint32_t> told_drops);
   EventStream(const EventStream&) = delete;
   EventStream& operator=(const EventStream&) = delete;
 
@@ -44,6 +49,8 @@ class EventStream {
 
   // Totals since construction.
   std::uint64_t lost() const { return lost_; }
+  // The kernel's counter as of the last drain.
+  std::uint32_t drops() const { return drops_; }
   std::uint64_t malformed() const { return malformed_; }
   std::uint64_t unknown_losses() const { return unknown_losses_; }
 
@@ -51,7 +58,7 @@ class EventStream {
   bool Refill();
 
   const std::uint16_t type_;
-  NetlinkSocket socket_{NETLINK_NETFILTER};
+  NetlinkSocket socket_;
   ReceiveBuffer receive_buffer_;
   // An event has 140 to 400 bytes and a datagram of its own (never seen otherwise, though several would be legal). What
   // does not fit the rows stays in `reader_` for the next drain.

@@ -1,16 +1,49 @@
 #include "netlink_socket.h"
 
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
+#include <string>
 
 #include "operation_error.h"
 
 namespace ctwatch {
+namespace {
+
+int IntOption(int fd, int option) {
+  int value = -1;
+  socklen_t length = sizeof(value);
+  return getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
+}
+
+// The multicast groups of a socket; bit 0 is group 1. Nothing beyond the first 64 is of interest.
+std::uint64_t Groups(int fd) {
+  std::array<std::uint32_t, 64> words{};
+  socklen_t length = sizeof(words);
+  if (getsockopt(fd, SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS, words.data(), &length) != 0) return 0;
+  return words[0] | std::uint64_t{words[1]} << 32;
+}
+
+// Inode of the network namespace that a socket is in; 0 when the kernel does not tell.
+ino_t NamespaceOf(int fd) {
+  const FileDescriptor netns(ioctl(fd, SIOCGSKNS));
+  struct stat status {};
+  return netns.valid() && fstat(netns.get(), &status) == 0 ? status.st_ino : 0;
+}
+
+[[noreturn]] void Refuse(const char* why) {
+  throw OperationError("adopt", EINVAL, std::string("a socket that was kept is ") + why);
+}
+
+}  // namespace
 
 NetlinkSocket::NetlinkSocket(int protocol)
     : fd_(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol)) {
@@ -20,6 +53,19 @@ NetlinkSocket::NetlinkSocket(int protocol)
   if (bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     throw OperationError("bind", errno, "cannot bind a netlink socket");
   }
+}
+
+NetlinkSocket NetlinkSocket::Adopt(int descriptor, int protocol, int group) {
+  if (IntOption(descriptor, SO_DOMAIN) != AF_NETLINK || IntOption(descriptor, SO_PROTOCOL) != protocol) {
+    Refuse("no netlink socket of this kind");
+  }
+  if (Groups(descriptor) != std::uint64_t{1} << (group - 1)) Refuse("subscribed to something else");
+  const NetlinkSocket here(protocol);
+  const ino_t netns = NamespaceOf(descriptor);
+  if (netns == 0 || netns != NamespaceOf(here.descriptor())) Refuse("in another network namespace");
+  FileDescriptor fd(fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
+  if (!fd.valid()) throw OperationError("adopt", errno, "cannot duplicate a socket that was kept");
+  return NetlinkSocket(std::move(fd));
 }
 
 ReceiveBuffer NetlinkSocket::GrowReceiveBuffer(int bytes) {

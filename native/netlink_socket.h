@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include "file_descriptor.h"
 #include "netlink_message.h"
@@ -40,6 +41,10 @@ class NetlinkSocket {
   // "bind".
   explicit NetlinkSocket(int protocol);
 
+  // One that another process opened: a duplicate, the descriptor stays the caller's. Throws OperationError "adopt" when
+  // it is no socket of `protocol` in the network namespace of the calling thread, or not a member of `group` alone.
+  static NetlinkSocket Adopt(int descriptor, int protocol, int group);
+
   // Asks for `bytes` of receive buffer: forced with CAP_NET_ADMIN in the initial user namespace, else capped by
   // net.core.rmem_max. "receive-buffer".
   ReceiveBuffer GrowReceiveBuffer(int bytes);
@@ -67,6 +72,8 @@ class NetlinkSocket {
   int descriptor() const { return fd_.get(); }
 
  private:
+  explicit NetlinkSocket(FileDescriptor fd) : fd_(std::move(fd)) {}
+
   FileDescriptor fd_;
 };
 

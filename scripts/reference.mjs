@@ -27,6 +27,7 @@ const PURPOSES = {
   flow: 'With `--flows`: one line for each NEW and DESTROY event.',
   loss: 'Events were lost, or lines of this stream; and, with exact counts, when it is whole again.',
   notice: 'Something about this host limits what can be said.',
+  config: 'On SIGHUP: the configuration was read again.',
   stop: 'Once, last: why it ended, and totals.',
 };
 
@@ -42,6 +43,8 @@ const EXAMPLE_KINDS = [
   ['flow', ({ action }) => action === 'destroy'],
   ['loss', ({ phase }) => phase === 'end'],
   ['notice', () => true],
+  ['config', ({ outcome }) => outcome === 'applied'],
+  ['config', ({ outcome }) => outcome === 'rejected'],
   ['stop', () => true],
 ];
 

@@ -13,5 +13,6 @@ export { CtwatchError, ERRORS, type ErrorCode } from './model/errors.js';
 export { type CtEvent, type EventLine, type EventOf, eventSchema } from './model/events.js';
 export type { Owner } from './model/owner.js';
 export type { BatchRecord, BatchSource, HostFacts, Instant, SourceRecord } from './model/record.js';
+export type { Reload, SettingsChange } from './model/reload.js';
 export type { SettingsInput } from './model/settings.js';
 export type { TickObservation } from './pipeline/observed.js';

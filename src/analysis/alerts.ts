@@ -57,25 +57,34 @@ interface Hold {
 
 /** All conditions of `ALERT_NAMES`. */
 export class Alerts {
-  readonly #settings: AlertSettings;
-  readonly #conditions: readonly Condition[];
+  #settings: AlertSettings;
+  #conditions: readonly Condition[];
 
   /** `budgets` is how many the configuration has. */
   constructor(settings: AlertSettings, budgets = 0) {
     this.#settings = settings;
-    const at = (raiseSeconds: number, clearSeconds: number): Hold => ({ raiseSeconds, clearSeconds });
-    const { time_to_full, usage, burst, dropping, loss, budget } = settings;
     this.#conditions = [
-      new Condition('time_to_full', at(time_to_full.hold_seconds, time_to_full.clear_hold_seconds)),
-      new Condition('usage', at(usage.hold_seconds, usage.clear_hold_seconds)),
-      new Condition('burst', at(0, burst.clear_hold_seconds)),
-      new Condition('dropping', at(0, dropping.clear_hold_seconds)),
-      new Condition('loss', at(0, loss.clear_hold_seconds)),
-      ...Array.from(
-        { length: budgets },
-        (_, i) => new Condition('budget', at(budget.hold_seconds, budget.clear_hold_seconds), i),
-      ),
+      ...WITHOUT_BUDGET.map((name) => new Condition(name, holdOf(name, settings))),
+      ...Array.from({ length: budgets }, (_, i) => new Condition('budget', holdOf('budget', settings), i)),
     ];
+  }
+
+  /**
+   * Other settings from now on; what fires goes on firing. `budgets` holds, for each budget there is now, its place before, or
+   * undefined. Returns the ends of the alerts whose budgets are gone, with their old places.
+   */
+  configure(settings: AlertSettings, budgets: readonly (number | undefined)[]): AlertTransition[] {
+    this.#settings = settings;
+    const others = this.#conditions.filter(({ budget }) => budget === undefined);
+    const ofBudgets = this.#conditions.filter(({ budget }) => budget !== undefined);
+    const hold = holdOf('budget', settings);
+    const kept = budgets.map((place) => (place === undefined ? undefined : ofBudgets[place]));
+    const gone = ofBudgets.filter((condition) => !kept.includes(condition));
+    const ends = gone.flatMap(({ firing }) => (firing === undefined ? [] : { ...firing, phase: 'resolved' as const }));
+    for (const condition of others) condition.configure(holdOf(condition.name, settings));
+    const now = kept.map((condition, i) => condition?.configure(hold, i) ?? new Condition('budget', hold, i));
+    this.#conditions = [...others, ...now];
+    return ends;
   }
 
   observe(input: AlertInput): AlertTransition[] {
@@ -94,6 +103,16 @@ export class Alerts {
   get firing(): boolean {
     return this.#conditions.some((condition) => condition.severity !== undefined);
   }
+}
+
+const WITHOUT_BUDGET = ['time_to_full', 'usage', 'burst', 'dropping', 'loss'] as const satisfies AlertName[];
+
+function holdOf(name: AlertName, settings: AlertSettings): Hold {
+  const { hold_seconds: raiseSeconds = 0, clear_hold_seconds: clearSeconds } = {
+    hold_seconds: undefined,
+    ...settings[name],
+  };
+  return { raiseSeconds, clearSeconds };
 }
 
 function judge({ name, budget }: Condition, input: AlertInput, settings: AlertSettings): Level {
@@ -180,8 +199,8 @@ const READING_SECONDS = 1.5;
 class Condition {
   readonly name: AlertName;
   /** Place of its budget in the configuration. */
-  readonly budget: number | undefined;
-  readonly #hold: Hold;
+  budget: number | undefined;
+  #hold: Hold;
   #severity: Severity | undefined;
   #sinceUnixSeconds = 0;
   /** Since when `raise` has been above, and `keep` below, the present severity. */
@@ -195,6 +214,12 @@ class Condition {
     this.name = name;
     this.budget = budget;
     this.#hold = hold;
+  }
+
+  configure(hold: Hold, budget?: number): this {
+    this.#hold = hold;
+    this.budget = budget;
+    return this;
   }
 
   get severity(): Severity | undefined {

@@ -18,6 +18,8 @@ export const DEGRADED_CODES = {
   table_empty: 'no entries: no traffic yet, or no firewall rule that uses conntrack',
   max_unknown: 'the kernel does not tell nf_conntrack_max over netlink (before Linux 4.18): no forecast',
   owners_limited: 'processes of other users may not be looked at: their flows are told by user and control group alone',
+  sockets_refused:
+    'the event sockets that the service manager kept do not fit: new ones were opened, entries born in between are blind',
   buckets_few: 'the hash table is small for its limit: lookups walk long chains when the table fills',
 } as const;
 export type DegradedCode = keyof typeof DEGRADED_CODES;
@@ -29,6 +31,8 @@ export const NOTICES = {
   recording_failed: 'the recording cannot be written: nothing more is recorded, the watch goes on',
   census_failed: 'the table could not be listed: no census, the watch goes on',
   reaped: 'the kernel was made to collect expired entries before the table is full (reap_at_ratio)',
+  flows_left_out: 'flow lines are left out of the journal, which would lose others for them',
+  notify_failed: 'the service manager cannot be told how this service is: it may restart it',
   table_fresh: 'the kernel tells the size of the table again',
 } as const;
 
@@ -65,6 +69,9 @@ export function listDegraded(host: HostFacts): Degraded[] {
       'owners_limited',
       `sudo setpriv --reuid $(id -u) --clear-groups --inh-caps ${caps} --ambient-caps ${caps} ctwatch stream`,
     );
+  }
+  if (host.socketsRefused !== undefined) {
+    add('sockets_refused', 'none: those that are kept from now on fit', ` (${host.socketsRefused})`);
   }
   if (
     table.max !== undefined &&

@@ -141,11 +141,16 @@ export function createProgram(): Command {
       }
       const { runStream } = await import('./stream.js');
       const { openSinks } = await import('./sinks.js');
+      const { openLive } = await import('./watch.js');
+      const { ServiceManager } = await import('../kernel/service-manager.js');
+      const manager = ServiceManager.take(process.env);
       const settings = settingsFrom(flags);
       const stream = {
         settings,
+        source: openLive(settings, manager),
         once: flags.once ?? false,
-        openSink: (onClosed: (error?: CtwatchError) => void) => openSinks({ settings, onClosed }),
+        readSettings: () => settingsFrom(flags),
+        openSink: (onClosed: (error?: CtwatchError) => void) => openSinks({ settings, manager, onClosed }),
       };
       if (flags.record === undefined) return runStream(stream);
       const { runRecordedStream } = await import('./record.js');

@@ -92,7 +92,7 @@ export async function runRecordedStream({ settings, path, ...options }: StreamOp
     await runStream({
       ...options,
       settings,
-      source: recorder.tee(openLive(settings)),
+      source: recorder.tee(options.source ?? openLive(settings)),
       openSink: async (onClosed) => {
         sink = await options.openSink(onClosed);
         return sink;

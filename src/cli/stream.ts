@@ -3,6 +3,7 @@ import { CtwatchError } from '../model/errors.js';
 import type { BatchSource } from '../model/record.js';
 import type { Settings } from '../model/settings.js';
 import type { Sink } from '../sinks/sink.js';
+import { isReloadable, Reloads } from './reloads.js';
 import { watchConntrack } from './watch.js';
 
 export interface StreamOptions {
@@ -13,33 +14,49 @@ export interface StreamOptions {
   readonly once?: boolean;
   /** Builds the sink; `onClosed` is to be called when its reader has gone or it failed. */
   readonly openSink: (onClosed: (error?: CtwatchError) => void) => Sink | Promise<Sink>;
+  /** Reads the settings again on SIGHUP; throws `CtwatchError`. Without it, or with a terminal as input, SIGHUP ends the stream. */
+  readonly readSettings?: () => Settings;
   /** Ends the stream from outside, with its reason. */
   readonly signal?: AbortSignal;
 }
 
 /** Runs until the watch ends. Throws the `CtwatchError` that ended it; resolves for every quiet ending. */
-export async function runStream({ settings, source, once, openSink, signal }: StreamOptions): Promise<void> {
+export async function runStream(options: StreamOptions): Promise<void> {
+  const { settings, source, once, openSink, readSettings, signal } = options;
   const controller = new AbortController();
   const stop = (reason: string) => controller.abort(reason);
   const onSignal = (name: NodeJS.Signals) => stop(name);
   const onAbort = () => stop(String(signal?.reason));
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onSignal);
+  let sink: Sink | undefined;
+  const reloads =
+    readSettings !== undefined && isReloadable()
+      ? new Reloads({ settings, read: readSettings, reopen: () => sink?.reopen?.() })
+      : undefined;
+  const onHangUp = reloads === undefined ? onSignal : () => reloads.reload();
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onHangUp);
   signal?.addEventListener('abort', onAbort, { once: true });
   if (signal?.aborted === true) onAbort();
 
   let failure: CtwatchError | undefined;
-  const sink = await openSink((error) => {
+  const opened = await openSink((error) => {
     failure ??= error;
     stop('reader closed');
   });
+  sink = opened;
   try {
     await new Promise<void>((resolve, reject) => {
-      const watch = watchConntrack({ ...settings, ...(source && { source }), signal: controller.signal });
+      const watch = watchConntrack({
+        ...settings,
+        ...(source && { source }),
+        ...(reloads && { reloads: reloads.records }),
+        signal: controller.signal,
+      });
       // What fails ends the events as well.
-      if (sink.observe) watch.ticks.subscribe({ next: (tick) => sink.observe?.(tick), error: () => {} });
+      if (opened.observe) watch.ticks.subscribe({ next: (tick) => opened.observe?.(tick), error: () => {} });
       watch.events.subscribe({
         next: (event) => {
-          sink.write(event);
+          opened.write(event);
+          if (event.type === 'start') reloads?.start();
           if (once === true && event.type === 'sample') stop('once');
           if (event.type === 'stop' && event.error !== undefined) {
             failure ??= new CtwatchError({ ...event.error, detail: event.reason });
@@ -50,8 +67,8 @@ export async function runStream({ settings, source, once, openSink, signal }: St
       });
     });
   } finally {
-    await sink.end();
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('SIGHUP', onSignal);
+    await opened.end();
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('SIGHUP', onHangUp);
     signal?.removeEventListener('abort', onAbort);
   }
   if (failure !== undefined) throw failure;

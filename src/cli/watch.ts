@@ -4,12 +4,15 @@
  */
 import { EMPTY, filter, merge, type Observable, share, tap } from 'rxjs';
 import * as v from 'valibot';
-import { DumpWishes } from '../analysis/census/dump-wishes.js';
+import { DumpWishes, type DumpWishesOptions } from '../analysis/census/dump-wishes.js';
 import { liveSource } from '../kernel/live-source.js';
+import type { SocketKeeper } from '../kernel/service-manager.js';
+import { budgetKey } from '../model/budget.js';
 import { CtwatchError } from '../model/errors.js';
 import type { CtEvent } from '../model/events.js';
 import { IDLE_TICK_SECONDS, TICK_SECONDS } from '../model/limits.js';
 import type { BatchRecord, BatchSource, DumpPurpose, SourceAsks } from '../model/record.js';
+import type { Reload } from '../model/reload.js';
 import { type Settings, type SettingsInput, settingsSchema } from '../model/settings.js';
 import { toEvents } from '../pipeline/events.js';
 import { toFlows } from '../pipeline/flow.js';
@@ -23,6 +26,8 @@ export interface WatchOptions extends SettingsInput {
   readonly signal?: AbortSignal;
   /** Where records come from. Default: the live kernel. */
   readonly source?: BatchSource;
+  /** Other settings while the watch runs; each becomes a `config` event. */
+  readonly reloads?: Observable<Reload>;
 }
 
 /** The three views of one watch. All complete when it ends; all fail with a `CtwatchError` when it cannot begin. */
@@ -39,10 +44,10 @@ export interface ConntrackWatch {
  * Watches the connection-tracking table. Options are the keys of the configuration file (`docs/events.md` has the units).
  * Needs Linux and CAP_NET_ADMIN. Throws `ERR_BAD_CONFIG` for an option that is not valid.
  */
-export function watchConntrack({ signal, source, ...input }: WatchOptions = {}): ConntrackWatch {
+export function watchConntrack({ signal, source, reloads, ...input }: WatchOptions = {}): ConntrackWatch {
   const settings = parseSettings(input);
   const mailbox = new Mailbox(settings);
-  const records = fromSource(source ?? openLive(settings), signal, mailbox).pipe(share());
+  const records = fromSource(source ?? openLive(settings), { signal, reloads, asks: mailbox }).pipe(share());
   const observations = records.pipe(
     observe(settings),
     tap((observation) => mailbox.observe(observation)),
@@ -61,15 +66,22 @@ class Mailbox implements SourceAsks {
   readonly #wishes: DumpWishes;
   #wish: DumpPurpose | undefined;
 
-  constructor({ alert, census, reap_at_ratio, assume_max }: Settings) {
-    // A limit that is only assumed is no reason to touch the real table.
-    this.#wishes = new DumpWishes({ alert, census, reapAtRatio: assume_max === undefined ? reap_at_ratio : undefined });
+  #budgets: ReadonlySet<string>;
+  #interval: number;
+  #blind: number | undefined;
+
+  constructor(settings: Settings) {
+    this.#wishes = new DumpWishes(wishesOf(settings));
+    this.#budgets = new Set(settings.budget.map(budgetKey));
+    this.#interval = settings.interval;
   }
 
   observe(observation: Observation): void {
+    if (observation.type === 'reload' && 'settings' in observation) this.#configure(observation.settings);
     if (observation.type !== 'tick') return;
     const { at, table, forecast } = observation;
     const { count, max, expired } = table;
+    this.#blind = table.blind;
     this.#wish = this.#wishes.observe({ ...at, count, max, expired, forecast }) ?? this.#wish;
   }
 
@@ -78,18 +90,40 @@ class Mailbox implements SourceAsks {
     this.#wish = undefined;
     return wish;
   }
+
+  /** An interval that whole seconds do not meet needs the quick beat on a quiet host too. */
+  idleTickSeconds(): number {
+    return Number.isInteger(this.#interval) ? IDLE_TICK_SECONDS : TICK_SECONDS;
+  }
+
+  blindEntries(): number | undefined {
+    return this.#blind === undefined ? undefined : Math.round(this.#blind);
+  }
+
+  /** What a new budget is about may have entries already: a census counts them. */
+  #configure(settings: Settings): void {
+    this.#wishes.configure(wishesOf(settings));
+    const budgets = settings.budget.map(budgetKey);
+    if (settings.census && budgets.some((key) => !this.#budgets.has(key))) this.#wish = 'census';
+    this.#budgets = new Set(budgets);
+    this.#interval = settings.interval;
+  }
 }
 
-/** The live kernel as these settings ask for it. */
-export function openLive(settings: Settings): BatchSource {
+function wishesOf({ alert, census, reap_at_ratio, assume_max }: Settings): DumpWishesOptions {
+  // A limit that is only assumed is no reason to touch the real table.
+  return { alert, census, reapAtRatio: assume_max === undefined ? reap_at_ratio : undefined };
+}
+
+/** The live kernel as these settings ask for it. With a `keeper` its event sockets outlive the process. */
+export function openLive(settings: Settings, keeper?: SocketKeeper): BatchSource {
   return liveSource({
     recvBufferBytes: settings.receive_buffer_bytes,
     netns: settings.netns,
     owners: settings.owners.enabled
       ? { lookupsPerSecond: settings.owners.lookups_per_second, commandLine: settings.owners.command_line }
       : undefined,
-    // An interval that whole seconds do not meet needs the quick beat on a quiet host too.
-    idleTickSeconds: Number.isInteger(settings.interval) ? IDLE_TICK_SECONDS : TICK_SECONDS,
+    keeper,
   });
 }
 

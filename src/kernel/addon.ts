@@ -88,13 +88,27 @@ export interface ProcessFacts {
   readonly sockets?: number;
 }
 
+/** Event sockets that outlive a process, by their descriptors, with how far they have been read; -1: none. */
+export interface KeptDescriptors {
+  readonly new: number;
+  readonly destroy: number;
+  readonly memory: number;
+}
+
 /** The native class. Event reads happen on the calling thread, requests on a libuv worker. */
 export interface ConntrackSocket {
   readonly info: {
     readonly recvBufferBytes: number;
     readonly recvBufferForced: boolean;
     readonly sysctls: Sysctls;
+    /** With `keep`: those that somebody is to get copies of. They stay the socket's. */
+    readonly kept?: KeptDescriptors;
+    /** The event sockets are those of an earlier process, which had read everything so long ago; or why they are not. */
+    readonly resumed?: { readonly seconds?: number; readonly blind?: number };
+    readonly refusal?: string;
   };
+  /** Tells whoever takes the sockets over how many entries will send no DESTROY. Once a tick. */
+  remember(blind: number): void;
   /** Fills the columns without waiting; see `DRAIN_STATUS` for what it writes to `status`. */
   drain(buffer: ArrayBuffer, rows: number, status: Float64Array): void;
   /** `callback` runs once after each `arm()`, when an event waits. */
@@ -117,11 +131,18 @@ export interface ConntrackSocket {
 
 interface Addon {
   readonly ConntrackSocket: {
-    new (options: { recvBufferBytes: number; netnsPath?: string; listen: boolean }): ConntrackSocket;
+    new (options: {
+      recvBufferBytes: number;
+      netnsPath?: string;
+      listen: boolean;
+      keep: boolean;
+      kept?: KeptDescriptors;
+    }): ConntrackSocket;
     readonly layout: readonly (readonly [string, string])[];
     readonly presentBits: Readonly<Record<string, number>>;
     effectiveCapabilities(): number[];
   };
+  notifyService(address: string, state: string, descriptors: readonly number[]): void;
 }
 
 /** A build of a checkout goes before the one that the package brings: whoever builds means it. */
@@ -196,15 +217,27 @@ export interface SocketOptions {
   readonly netns?: string | undefined;
   /** Join the groups of events. Default true; false leaves requests and the dump. */
   readonly listen?: boolean;
+  /** The event sockets are to outlive this process. Default false. */
+  readonly keep?: boolean;
+  /** Those of an earlier process. They are duplicated, not closed. */
+  readonly kept?: KeptDescriptors | undefined;
 }
 
-/** Opens the event sockets and joins their groups. Throws `CtwatchError`. */
-export function openConntrackSocket({ recvBufferBytes, listen = true, ...options }: SocketOptions): ConntrackSocket {
+/** Opens the event sockets and joins their groups, or goes on with those that were kept. Throws `CtwatchError`. */
+export function openConntrackSocket({
+  recvBufferBytes,
+  listen = true,
+  keep = false,
+  ...options
+}: SocketOptions): ConntrackSocket {
   const { ConntrackSocket } = loadAddon();
+  const { netns, kept } = options;
   try {
-    return options.netns === undefined
-      ? new ConntrackSocket({ recvBufferBytes, listen })
-      : new ConntrackSocket({ recvBufferBytes, listen, netnsPath: netnsPath(options.netns) });
+    return new ConntrackSocket({
+      ...{ recvBufferBytes, listen, keep },
+      ...(netns !== undefined && { netnsPath: netnsPath(netns) }),
+      ...(kept !== undefined && { kept }),
+    });
   } catch (error) {
     const failure = toCtwatchError(error, 'ERR_KERNEL_SOURCE');
     if (failure.code !== 'ERR_NETNS_NOT_FOUND') throw failure;
@@ -231,6 +264,14 @@ export function effectiveCapabilities(): string[] {
   return loadAddon()
     .ConntrackSocket.effectiveCapabilities()
     .flatMap((number) => CAPABILITY_NAMES.get(number) ?? []);
+}
+
+/**
+ * One datagram to the service manager, as sd_notify(3): `state` holds lines such as `READY=1`; the descriptors are copied to it.
+ * Throws an error with `errno`.
+ */
+export function notifyService(address: string, state: string, descriptors: readonly number[] = []): void {
+  loadAddon().notifyService(address, state, descriptors);
 }
 
 /** Gives an error of the addon its code and remedy: by the system call and errno it names, else `fallback`. */

@@ -8,7 +8,6 @@
  * Requests that take the kernel's ctnetlink mutex run on libuv workers; a late answer leaves its tick without a reading.
  */
 import { statSync } from 'node:fs';
-import { hostname, release } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { createBatch, type EventBatch } from '../model/batch.js';
 import { CtwatchError } from '../model/errors.js';
@@ -24,30 +23,29 @@ import {
   STATS_SECONDS,
   TICK_SECONDS,
 } from '../model/limits.js';
-import {
-  type BatchSource,
-  type CensusRecord,
-  type EntriesRecord,
-  type HostFacts,
-  type Instant,
-  type ProtocolTimeouts,
-  type SourceAsks,
-  type SourceObserver,
-  type SourceRecord,
-  TCP_TIMEOUT_NAMES,
+import type {
+  BatchSource,
+  CensusRecord,
+  EntriesRecord,
+  Instant,
+  SourceAsks,
+  SourceObserver,
+  SourceRecord,
 } from '../model/record.js';
 import {
   type ConntrackSocket,
   DRAIN_STATUS,
-  effectiveCapabilities,
   netnsPath,
   openConntrackSocket,
   type Stats,
   toCtwatchError,
 } from './addon.js';
-import { readAddresses, TableDumps } from './dumps.js';
+import { TableDumps } from './dumps.js';
+import { readHost } from './host-facts.js';
 import { Lookups } from './lookups.js';
-import { type OwnerLookups, type OwnerSettings, openOwnerLookups, seesProcesses } from './owner-lookups.js';
+import { type OwnerLookups, type OwnerSettings, openOwnerLookups } from './owner-lookups.js';
+import { isTimeout, Reading } from './reading.js';
+import type { SocketKeeper } from './service-manager.js';
 
 export interface LiveSourceOptions {
   /** Receive buffer asked for each event socket, bytes. */
@@ -58,8 +56,8 @@ export interface LiveSourceOptions {
   readonly owners?: OwnerSettings | undefined;
   /** Overwrite each batch when its lease ends, so that a late read shows. For tests. */
   readonly poisonReleased?: boolean;
-  /** Beat while no event comes, seconds. Default `IDLE_TICK_SECONDS`. */
-  readonly idleTickSeconds?: number;
+  /** Lets the event sockets outlive this process, and has those of the one before. Default: they end with it. */
+  readonly keeper?: SocketKeeper | undefined;
 }
 
 /**
@@ -109,14 +107,14 @@ class LiveReader {
     await Promise.resolve();
     if (this.#signal.aborted) return this.#observer.complete();
     try {
-      const socket = openConntrackSocket(this.#options);
+      const socket = this.#openSocket();
       // From here on events are queued: they belong to the time since now.
       const at = readClocks();
       this.#socket = socket;
       const { owners } = this.#options;
       this.#owners = owners && openOwnerLookups(socket, owners);
       this.#drainIntervalMs = drainIntervalMs(socket.info.recvBufferBytes);
-      this.#stats = new Reading(STATS_SECONDS, () => socket.stats());
+      this.#stats = new Reading(STATS_SECONDS, at.monotonicSeconds, () => socket.stats());
       this.#lookups = new Lookups(socket);
       this.#dumps = new TableDumps({
         socket,
@@ -125,14 +123,25 @@ class LiveReader {
         isClosed: () => this.#closed,
       });
       this.#netnsInode = this.#readNetnsInode();
-      const host = await this.#readHost(socket);
-      this.#observer.next({ type: 'open', at, host });
+      const { netns } = this.#options;
+      const host = await readHost(socket, { netns, owners: owners !== undefined });
+      // Or since an earlier process read the last ones.
+      const monotonicSeconds = at.monotonicSeconds - (host.resumed?.seconds ?? 0);
+      this.#observer.next({ type: 'open', at: { ...at, monotonicSeconds }, host });
     } catch (error) {
       this.#close();
       this.#observer.error(toCtwatchError(error, 'ERR_KERNEL_SOURCE'));
       return;
     }
     await this.#read(this.#socket, this.#dumps);
+  }
+
+  #openSocket(): ConntrackSocket {
+    const { keeper } = this.#options;
+    const socket = openConntrackSocket({ ...this.#options, keep: keeper !== undefined, kept: keeper?.takeKept() });
+    keeper?.release();
+    keeper?.keep(socket);
+    return socket;
   }
 
   async #read(socket: ConntrackSocket, dumps: TableDumps): Promise<void> {
@@ -179,26 +188,6 @@ class LiveReader {
       this.#observer.next({ type: 'close', at, reason: error.message, error });
     }
     this.#observer.complete();
-  }
-
-  async #readHost(socket: ConntrackSocket): Promise<HostFacts> {
-    const requests = [socket.stats(), readTimeouts(socket), readAddresses(socket)] as const;
-    const [{ table, counters }, timeouts, addresses] = await Promise.all(requests);
-    const capabilities = effectiveCapabilities();
-    return {
-      hostname: hostname(),
-      kernelRelease: release(),
-      ...(this.#options.netns !== undefined && { netns: this.#options.netns }),
-      capabilities,
-      ...(this.#owners !== undefined && !seesProcesses(capabilities) && { ownersLimited: true }),
-      sysctls: socket.info.sysctls,
-      timeouts,
-      table,
-      counters,
-      ...addresses,
-      recvBufferBytes: socket.info.recvBufferBytes,
-      recvBufferForced: socket.info.recvBufferForced,
-    };
   }
 
   /** Drains until the queues are empty, then decides when to look again. */
@@ -274,7 +263,7 @@ class LiveReader {
   }
 
   #beat(): void {
-    this.#beatIn(this.#idle ? (this.#options.idleTickSeconds ?? IDLE_TICK_SECONDS) : TICK_SECONDS);
+    this.#beatIn(this.#idle ? (this.#asks?.idleTickSeconds?.() ?? IDLE_TICK_SECONDS) : TICK_SECONDS);
     const at = readClocks();
     this.#beatAt = at.monotonicSeconds;
     this.#emitTick(at);
@@ -311,6 +300,8 @@ class LiveReader {
       },
       ...stats,
     });
+    const blind = this.#options.keeper && this.#asks?.blindEntries?.();
+    if (blind !== undefined && !this.#closed) this.#socket?.remember(blind);
   }
 
   /** A full queue of either kind in as many batches; DESTROY gets a quarter of each at least. */
@@ -329,69 +320,10 @@ class LiveReader {
   }
 }
 
-/** A request repeated every `seconds`, one at a time, whose answer is taken by the next tick. */
-class Reading<T> {
-  readonly #seconds: number;
-  readonly #request: () => Promise<T>;
-  #answer: T | undefined;
-  #askedAt: number;
-  #pending = false;
-
-  /** Asked one tick before each multiple of `seconds`, so that the answer is fresh on the whole second. */
-  constructor(seconds: number, request: () => Promise<T>) {
-    this.#seconds = seconds;
-    this.#request = request;
-    this.#askedAt = readClocks().monotonicSeconds - TICK_SECONDS;
-  }
-
-  take(): T | undefined {
-    const answer = this.#answer;
-    this.#answer = undefined;
-    return answer;
-  }
-
-  /** Whether it was due and asked for. An answer that does not come in time is no failure: the next one may. */
-  ask(monotonicSeconds: number, fail: (error: unknown) => void): boolean {
-    // A quarter tick early counts as due: timers jitter.
-    if (this.#pending || monotonicSeconds - this.#askedAt < this.#seconds - TICK_SECONDS / 4) return false;
-    this.#pending = true;
-    this.#askedAt = monotonicSeconds;
-    this.#request()
-      .then(
-        (answer) => {
-          this.#answer = answer;
-        },
-        (error: unknown) => {
-          if (!isTimeout(error)) fail(error);
-        },
-      )
-      .finally(() => {
-        this.#pending = false;
-      });
-    return true;
-  }
-}
-
 /** As long as `DRAIN_EVENTS_PER_SECOND` cannot fill more than half of the buffer. */
 function drainIntervalMs(recvBufferBytes: number): number {
   const halfFullMs = (recvBufferBytes / EVENT_TRUESIZE_BYTES / 2 / DRAIN_EVENTS_PER_SECOND) * 1000;
   return Math.min(DRAIN_INTERVAL_MAX_MS, Math.max(DRAIN_INTERVAL_MIN_MS, Math.floor(halfFullMs)));
-}
-
-/** A kernel that is busy is no failure. */
-function isTimeout(error: unknown): boolean {
-  return toCtwatchError(error, 'ERR_KERNEL_SOURCE').code === 'ERR_REQUEST_TIMEOUT';
-}
-
-async function readTimeouts(socket: ConntrackSocket): Promise<ProtocolTimeouts> {
-  const { tcp, udp, icmp } = await socket.protocolTimeouts();
-  return {
-    ...(tcp?.length === TCP_TIMEOUT_NAMES.length && {
-      tcp: Object.fromEntries(TCP_TIMEOUT_NAMES.map((name, i) => [name, tcp[i]])) as Required<ProtocolTimeouts>['tcp'],
-    }),
-    ...(udp?.[0] !== undefined && udp[1] !== undefined && { udp: { unreplied: udp[0], stream: udp[1] } }),
-    ...(icmp !== undefined && { icmp }),
-  };
 }
 
 function readClocks(): Instant {

@@ -62,3 +62,16 @@ export function parseOwner(text: string): BudgetOwner | string {
       return UNIT.test(text) ? { part: 'unit', value: text } : `an owner such as ${OWNER_FORMS} is expected`;
   }
 }
+
+/** What a budget is about, as one text: of two that differ in it the keys differ. It stays the same when the budget grows. */
+export function budgetKey({
+  destination,
+  transport,
+  owner,
+}: {
+  readonly destination?: string | undefined;
+  readonly transport?: string | undefined;
+  readonly owner?: string | undefined;
+}): string {
+  return ['budget', transport, destination, owner].filter((part) => part !== undefined).join(' ');
+}

@@ -6,7 +6,7 @@
  */
 import * as v from 'valibot';
 import { censusFields } from './census-fields.js';
-import { ERROR_CODES } from './errors.js';
+import { configFields, failure, resumed } from './config-fields.js';
 import { count, describe, endpoint, network, nonNegative, ratio, table, timestamp } from './event-fields.js';
 import { ownerFields } from './owner-fields.js';
 
@@ -175,6 +175,7 @@ const start = v.object({
   receive_buffer_bytes: v.pipe(count, describe('Granted to each of the two event sockets')),
   receive_buffer_events: v.pipe(count, describe('Events that fit into one of them')),
   table,
+  resumed,
   degraded: v.pipe(v.array(degraded), describe('What this host does not allow, so what cannot be said')),
 });
 
@@ -342,27 +343,22 @@ const notice = v.object({
   ),
 });
 
+const config = v.object({ ...configFields, ...head });
+
 const stop = v.object({
   type: v.literal('stop'),
   ...head,
   reason: v.pipe(v.string(), describe('The signal, or what ended it')),
-  error: v.optional(
-    v.object({
-      code: v.pipe(v.picklist(ERROR_CODES), describe('See docs/errors.md')),
-      operation: v.pipe(v.string(), describe('What was being done')),
-      errno: v.optional(v.pipe(v.string(), describe('Of the system call, by name'))),
-      remedy: v.pipe(v.string(), describe('A command, or what to change')),
-    }),
-  ),
+  error: v.optional(failure),
   totals,
   uptime_seconds: v.pipe(nonNegative, describe('Since the start line')),
 });
 
 /** Every line type by its `type`. */
-export const EVENT_SCHEMAS = { start, sample, burst, alert, census, flow, loss, notice, stop } as const;
+export const EVENT_SCHEMAS = { start, sample, burst, alert, census, flow, loss, notice, config, stop } as const;
 
 /** Any line. */
-export const eventSchema = v.variant('type', [start, sample, burst, alert, census, flow, loss, notice, stop]);
+export const eventSchema = v.variant('type', [start, sample, burst, alert, census, flow, loss, notice, config, stop]);
 
 export type EventType = keyof typeof EVENT_SCHEMAS;
 type Line<T extends EventType> = v.InferOutput<(typeof EVENT_SCHEMAS)[T]>;

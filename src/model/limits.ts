@@ -220,3 +220,6 @@ export const EVIDENCE_SAMPLES_MAX = 700;
 
 /** A census so long after a critical alert still belongs to it, seconds: one comes at most once a minute. */
 export const EVIDENCE_CENSUS_SECONDS = 70;
+
+/** Least time between two sentences for `systemctl status`, seconds: each is a message to the service manager. */
+export const STATUS_SECONDS = 0.9;

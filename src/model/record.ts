@@ -105,6 +105,13 @@ export interface HostFacts {
   readonly recvBufferBytes: number;
   /** The buffer could be forced above net.core.rmem_max. */
   readonly recvBufferForced: boolean;
+  /**
+   * The event sockets are those of an earlier process, which had read everything `seconds` before `at`: nothing was missed since. At
+   * most `blind` entries send no DESTROY. Absent parts are not known.
+   */
+  readonly resumed?: { readonly seconds?: number; readonly blind?: number };
+  /** Event sockets of an earlier process were there and did not fit; why. */
+  readonly socketsRefused?: string;
   /** The table is a model's, which begins empty whatever the traffic. */
   readonly isModelled?: true;
 }
@@ -229,6 +236,10 @@ export interface SourceObserver {
 export interface SourceAsks {
   /** The dump that is wanted now; undefined when none is. A wish is taken once, and only when it can be granted. */
   takeDump(): DumpPurpose | undefined;
+  /** Beat while no event comes, seconds. Default `IDLE_TICK_SECONDS`. */
+  idleTickSeconds?(): number;
+  /** Most entries that will send no DESTROY, for whoever goes on with the sockets; undefined before it is known. */
+  blindEntries?(): number | undefined;
 }
 
 /**

@@ -8,6 +8,7 @@
 import { Alerts, type AlertTransition } from '../analysis/alerts.js';
 import { listAdvice } from '../analysis/diagnosis/advice.js';
 import { formatEndpoint } from '../model/address.js';
+import { budgetKey } from '../model/budget.js';
 import type { AlertName, BudgetFields, CtEvent, CulpritFields, DiagnosisCode, EventOf } from '../model/events.js';
 import type { HostFacts } from '../model/record.js';
 import type { Settings } from '../model/settings.js';
@@ -24,7 +25,8 @@ const CHANGED_SECONDS = 10;
 
 /** Builds the lines; keeps what has been told. */
 export class AlertEvents {
-  readonly #settings: Settings;
+  #settings: Settings;
+  #lastTick: TickObservation | undefined;
   readonly #alerts: Alerts;
   #recvBuffer = { recvBufferBytes: 0, recvBufferForced: false };
   /** Increase since `dropping` began to fire. */
@@ -44,12 +46,27 @@ export class AlertEvents {
     this.#recvBuffer = { recvBufferBytes, recvBufferForced };
   }
 
+  /** Other settings from now on; tells the end of alerts whose budgets are gone. */
+  configure(settings: Settings, unixSeconds: number): CtEvent[] {
+    const before = this.#settings.budget.map(budgetKey);
+    const places = settings.budget.map((budget) => before.indexOf(budgetKey(budget)));
+    const ends = this.#alerts.configure(
+      settings.alert,
+      places.map((place, i) => (place < 0 || places.indexOf(place) < i ? undefined : place)),
+    );
+    const tick = this.#lastTick;
+    const events = tick === undefined ? [] : ends.map((end) => ({ ...this.#alert(tick, end), unixSeconds }));
+    this.#settings = settings;
+    return events;
+  }
+
   /** Whether any alert fires. */
   get firing(): boolean {
     return this.#alerts.firing;
   }
 
   observe(tick: TickObservation): CtEvent[] {
+    this.#lastTick = tick;
     if (tick.kernel !== undefined) {
       const moved = tick.kernel.drop + tick.kernel.early_drop + tick.kernel.insert_failed > 0;
       if (moved || this.#dropping) this.#damage = addCounters(this.#damage, tick.kernel);
@@ -128,7 +145,7 @@ export class AlertEvents {
       name,
       phase,
       severity,
-      key: budget === undefined ? name : keyOf(budget),
+      key: budget === undefined ? name : budgetKey(budget),
       since: isoTime(sinceUnixSeconds),
       table,
       rate,
@@ -160,11 +177,6 @@ export class AlertEvents {
       ...(plateauRatio !== undefined && { effect: { plateau_ratio: round(plateauRatio, 4) } }),
     }));
   }
-}
-
-/** Of two budgets that differ in what they are about the keys differ. */
-function keyOf({ destination, transport, owner }: BudgetFields): string {
-  return ['budget', transport, destination, owner].filter((part) => part !== undefined).join(' ');
 }
 
 /** Whether the budget is of this culprit's destination. */

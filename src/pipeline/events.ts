@@ -1,17 +1,21 @@
 /**
  * Observations to events: when a line is due and what it says.
  *
- *   open ──> start      tick ──> burst, loss, alert, sample (when due)      dump ──> census, notice      close ──> stop
+ *   open ──> start      tick ──> burst, loss, alert, sample (when due)      dump ──> census, notice      reload ──> config
+ *   close ──> stop
  *
  * The fields of a line are made in `fields.ts`, its sentence in `sentence.ts`.
  */
 import { concatMap, defer, from, type Observable, type OperatorFunction } from 'rxjs';
 import { listDegraded, NOTICES } from '../analysis/degraded.js';
-import type { CtEvent } from '../model/events.js';
+import type { CtEvent, EventOf } from '../model/events.js';
 import { EVENT_TRUESIZE_BYTES, FIRST_SAMPLE_SECONDS, TICK_SECONDS } from '../model/limits.js';
+import type { HostFacts } from '../model/record.js';
+import type { Reload } from '../model/reload.js';
 import type { Settings } from '../model/settings.js';
 import { AlertEvents } from './alert-events.js';
 import { burstEvents } from './burst-events.js';
+import { configEvent, failureFields } from './config-event.js';
 import { dumpEvents } from './dump-events.js';
 import { addCounters, NO_INCREASE, numbersOf, round, tableFields, topFields, totalsFields } from './fields.js';
 import type { CloseObservation, Observation, OpenObservation, TickObservation } from './observed.js';
@@ -33,7 +37,7 @@ const ALERT_INTERVAL_SECONDS = 1;
 const LOSS_OVER_SECONDS = 10;
 
 class Reporter {
-  readonly #settings: Settings;
+  #settings: Settings;
   readonly #version: string;
   readonly #alerts: AlertEvents;
   /** Increase since the last sample. */
@@ -57,15 +61,25 @@ class Reporter {
         return this.#tick(observation);
       case 'dump':
         return dumpEvents(observation, this.#settings.assume_max);
+      case 'reload':
+        return this.#reload(observation);
       case 'close':
         return [this.#stop(observation)];
     }
   }
 
+  #reload(reload: Reload): CtEvent[] {
+    if ('error' in reload) return [configEvent(reload)];
+    this.#settings = reload.settings;
+    return [configEvent(reload), ...this.#alerts.configure(reload.settings, reload.at.unixSeconds)];
+  }
+
   #start({ at, host }: OpenObservation): CtEvent {
     const { sysctls } = host;
     const max = this.#settings.assume_max ?? host.table.max;
-    const table = tableFields({ count: host.table.count, blind: host.table.count, ...(max !== undefined && { max }) });
+    const { count } = host.table;
+    const blind = Math.min(count, host.resumed?.blind ?? count);
+    const table = tableFields({ count, blind, ...(max !== undefined && { max }) });
     this.#alerts.open(host);
     const degraded = listDegraded(host);
     const where = host.netns === undefined ? host.hostname : `${host.netns} on ${host.hostname}`;
@@ -73,7 +87,7 @@ class Reporter {
       type: 'start',
       level: 'info',
       unixSeconds: at.unixSeconds,
-      msg: `watching ${where}: ${describeTable(table)}${degraded.length > 0 ? `; limited: ${degraded.map(({ code }) => code).join(', ')}` : ''}`,
+      msg: `watching ${where}${host.resumed === undefined ? '' : ', going on where the process before ended'}: ${describeTable(table)}${degraded.length > 0 ? `; limited: ${degraded.map(({ code }) => code).join(', ')}` : ''}`,
       version: this.#version,
       kernel: host.kernelRelease,
       capabilities: [...host.capabilities],
@@ -86,6 +100,7 @@ class Reporter {
       receive_buffer_bytes: host.recvBufferBytes,
       receive_buffer_events: Math.floor(host.recvBufferBytes / EVENT_TRUESIZE_BYTES),
       table,
+      ...(host.resumed !== undefined && { resumed: resumedFields(host.resumed) }),
       degraded,
     };
   }
@@ -172,18 +187,15 @@ class Reporter {
       unixSeconds: close.at.unixSeconds,
       msg: `stopped after ${formatSeconds(close.uptimeSeconds)} (${close.reason}): ${formatCount(totals.new)} new, ${formatCount(totals.destroy)} destroyed, ${formatCount(lost)} events lost`,
       reason: close.reason,
-      ...(error !== undefined && {
-        error: {
-          code: error.code,
-          operation: error.operation,
-          ...(error.errno !== undefined && { errno: error.errno }),
-          remedy: error.remedy,
-        },
-      }),
+      ...(error !== undefined && { error: failureFields(error) }),
       totals,
       uptime_seconds: round(close.uptimeSeconds, 3),
     };
   }
+}
+
+function resumedFields({ seconds }: NonNullable<HostFacts['resumed']>): NonNullable<EventOf<'start'>['resumed']> {
+  return { ...(seconds !== undefined && { after_seconds: round(seconds, 3) }) };
 }
 
 type Lost = TickObservation['loss'];

@@ -6,13 +6,14 @@ import { type AddressColumn, type EventColumns, PRESENT } from '../model/batch.j
 import type { EventOf } from '../model/events.js';
 import { isIcmp, tcpStateName, transportName } from '../model/protocol.js';
 import type { BatchRecord, SourceRecord } from '../model/record.js';
+import type { Reload } from '../model/reload.js';
 import { isoTime } from './fields.js';
 
 type Flow = EventOf<'flow'>;
 type Endpoint = Flow['source'];
 
 /** The flow events of each batch, NEW before DESTROY, one at a time: they die young, which costs the collector nothing. */
-export function toFlows(): OperatorFunction<SourceRecord, Flow> {
+export function toFlows(): OperatorFunction<SourceRecord | Reload, Flow> {
   return concatMap((record) => (record.type === 'batch' ? from(readFlows(record)) : EMPTY));
 }
 

@@ -4,12 +4,12 @@
  *   open ──> builds the state machines of `analysis/`
  *   entries, batch ──> feed them row by row while the batch is leased; nothing is emitted
  *   tick ──> one `tick` observation with everything they know      census ──> counted, one `dump` observation at its end
- *   close ──> passed on
+ *   reload ──> other settings for all of them, passed on      close ──> passed on
  *
  * Time comes from the records alone, so the same records give the same observations.
  */
 import { defer, filter, map, type Observable, type OperatorFunction } from 'rxjs';
-import { BurstDetector, type BurstSnapshot } from '../analysis/bursts/burst.js';
+import { BurstDetector, type BurstSettings, type BurstSnapshot } from '../analysis/bursts/burst.js';
 import { DestinationBursts } from '../analysis/bursts/destination-bursts.js';
 import { TickParts } from '../analysis/bursts/tick-parts.js';
 import { Suspects } from '../analysis/diagnosis/suspects.js';
@@ -40,18 +40,25 @@ import type {
   TableStats,
   TickRecord,
 } from '../model/record.js';
+import type { Reload } from '../model/reload.js';
 import type { Settings } from '../model/settings.js';
 import { assumedTimeouts } from './assumed-timeouts.js';
 import { DumpWatch } from './dump-watch.js';
 import type { Observation, TickObservation, Totals } from './observed.js';
 
 /** Feeds the analysis and emits an observation for each `open`, `tick` and `close`, and for each dump on demand. */
-export function observe(settings: Settings): OperatorFunction<SourceRecord, Observation> {
-  return (records: Observable<SourceRecord>) =>
+export function observe(initial: Settings): OperatorFunction<SourceRecord | Reload, Observation> {
+  return (records: Observable<SourceRecord | Reload>) =>
     defer(() => {
+      let settings = initial;
       let watch: Watch | undefined;
       return records.pipe(
         map((record): Observation | undefined => {
+          if (record.type === 'reload') {
+            if ('settings' in record) settings = record.settings;
+            watch?.configure(settings);
+            return record;
+          }
           if (record.type !== 'open') return watch?.observe(record);
           watch = new Watch(record.host, record.at, settings);
           return { type: 'open', at: record.at, host: record.host };
@@ -70,9 +77,21 @@ const DESTROY_WINDOW_SECONDS = 10;
 
 const NO_LOSS: LossTotals = { lostNew: 0, lostDestroy: 0, malformed: 0, unknownLosses: 0 };
 
+/** The total has its part of the false alarms, all destinations together the rest. */
+function burstSettings({ burst }: Settings): {
+  readonly ofTotal: BurstSettings;
+  readonly ofDestinations: BurstSettings;
+} {
+  const { ratio, min_rate_per_second: minRatePerSecond, false_alarms_per_year: allowance } = burst;
+  return {
+    ofTotal: { ratio, minRatePerSecond, falseAlarmsPerYear: allowance * TOTAL_ALLOWANCE_RATIO },
+    ofDestinations: { ratio, minRatePerSecond, falseAlarmsPerYear: allowance * (1 - TOTAL_ALLOWANCE_RATIO) },
+  };
+}
+
 /** The state machines of one source from its opening to its end. */
 class Watch {
-  readonly #settings: Settings;
+  #settings: Settings;
   readonly #host: HostFacts;
   readonly #openedAt: number;
   readonly #rates = new RateMeter();
@@ -123,17 +142,23 @@ class Watch {
       assumed: assumedTimeouts(host.timeouts, settings.assume_timeout),
       ...(buckets !== undefined && { buckets }),
     });
-    const { ratio, min_rate_per_second: minRatePerSecond, false_alarms_per_year: allowance } = settings.burst;
-    const limits = { ratio, minRatePerSecond };
-    this.#burst = new BurstDetector({ ...limits, falseAlarmsPerYear: allowance * TOTAL_ALLOWANCE_RATIO });
-    this.#destinationBursts = new DestinationBursts({
-      ...limits,
-      falseAlarmsPerYear: allowance * (1 - TOTAL_ALLOWANCE_RATIO),
-    });
+    const { ofTotal, ofDestinations } = burstSettings(settings);
+    this.#burst = new BurstDetector(ofTotal);
+    this.#destinationBursts = new DestinationBursts(ofDestinations);
     this.#counters = host.counters;
     this.#table = new TableModel(host.table.count);
     this.#dumps = new DumpWatch(host.addresses, (columns, row) => this.#owners.ownerOf(columns, row));
     this.#observeTable(at.monotonicSeconds, host.table);
+  }
+
+  /** Other settings from now on; nothing that was learned is forgotten. */
+  configure(settings: Settings): void {
+    this.#settings = settings;
+    const { ofTotal, ofDestinations } = burstSettings(settings);
+    this.#burst.configure(ofTotal);
+    this.#destinationBursts.configure(ofDestinations);
+    this.#suspects.configure(settings.budget);
+    this.#lifetimes.configure(assumedTimeouts(this.#host.timeouts, settings.assume_timeout));
   }
 
   observe(record: Exclude<SourceRecord, { type: 'open' }>): Observation | undefined {
@@ -287,8 +312,14 @@ class Watch {
     const unassuredRatio = counted ?? this.#unassured?.ratio;
     return {
       ...{ rates, burst, forecast: agedForecast(this.#forecast, atSeconds - this.#predictedAt) },
-      table: stale || unassuredRatio === undefined ? table : { ...table, unassuredRatio },
+      table: this.#toldTable(stale || unassuredRatio === undefined ? table : { ...table, unassuredRatio }),
     };
+  }
+
+  /** Of the entries from before the start, those that an earlier process saw coming will be seen going. */
+  #toldTable(table: TableSnapshot): TableSnapshot {
+    const blind = this.#host.resumed?.blind;
+    return blind === undefined || blind >= table.blind ? table : { ...table, blind };
   }
 
   /** The count as live and expired entries. */

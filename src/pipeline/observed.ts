@@ -9,6 +9,7 @@ import type { TableSnapshot } from '../analysis/table.js';
 import type { Talker } from '../analysis/talkers.js';
 import type { CtwatchError } from '../model/errors.js';
 import type { HostFacts, Instant, KernelCounters, LossTotals } from '../model/record.js';
+import type { Reload } from '../model/reload.js';
 import type { DumpObservation } from './dump-watch.js';
 
 /** Events since the source opened. All only grow. */
@@ -68,4 +69,4 @@ export interface CloseObservation {
   readonly loss: LossTotals;
 }
 
-export type Observation = OpenObservation | TickObservation | DumpObservation | CloseObservation;
+export type Observation = OpenObservation | TickObservation | DumpObservation | Reload | CloseObservation;

@@ -22,6 +22,10 @@ export interface NdjsonSinkOptions {
   readonly stream: Writable;
   readonly hostname: string;
   readonly netns?: string | undefined;
+  /** What stands before each line. Default: nothing. */
+  readonly prefix?: ((event: CtEvent) => string) | undefined;
+  /** Whether flows are written. Default true. */
+  readonly flows?: boolean;
   /** Bound of the text that waits, bytes. Default `OUTPUT_QUEUE_BYTES`. */
   readonly queueBytes?: number;
   /** The reader has gone (no error) or the stream failed. Called at most once. */
@@ -40,6 +44,8 @@ export class NdjsonSink implements Sink {
   #lineBytes = 0;
   #milliseconds = Number.NaN;
   #timestamp = '';
+  /** Of the line that is being written. */
+  #prefix = '';
   #flushScheduled = false;
   #blocked = false;
   #closed = false;
@@ -70,7 +76,7 @@ export class NdjsonSink implements Sink {
   }
 
   write(event: CtEvent): void {
-    if (this.#closed) return;
+    if (this.#closed || (event.type === 'flow' && this.#options.flows === false)) return;
     this.#lastUnixSeconds = event.unixSeconds;
     if (!this.#hasRoom(event.type)) {
       this.#lostLines++;
@@ -120,13 +126,14 @@ export class NdjsonSink implements Sink {
       this.#milliseconds = milliseconds;
       this.#timestamp = `,"time":"${new Date(milliseconds).toISOString()}"`;
     }
+    this.#prefix = this.#options.prefix?.(event) ?? '';
     if (event.type === 'flow') this.#enqueue(formatFlowLine(event, this.#timestamp + this.#head));
     else this.#logger[event.level](event);
   }
 
   #enqueue(line: string): void {
-    this.#lines.push(line);
-    this.#lineBytes += line.length;
+    this.#lines.push(this.#prefix === '' ? line : this.#prefix + line);
+    this.#lineBytes += line.length + this.#prefix.length;
     if (this.#lineBytes >= CHUNK_BYTES && !this.#blocked) this.#flush();
     else if (!this.#flushScheduled) {
       this.#flushScheduled = true;

@@ -7,6 +7,8 @@ export interface Sink {
   write(event: CtEvent): void;
   /** What is true at each tick, for a sink that is asked rather than written to. As cheap as it can be. */
   observe?(tick: TickObservation): void;
+  /** SIGHUP: opens anew what it writes to, since a file may have been moved away. The `config` event comes after it. */
+  reopen?(): void;
   /** Resolves when all of it is delivered, or its time is over. */
   end(): Promise<void>;
 }
@@ -29,6 +31,10 @@ export class FanOut implements Sink {
 
   observe(tick: TickObservation): void {
     for (const sink of this.#sinks) sink.observe?.(tick);
+  }
+
+  reopen(): void {
+    for (const sink of this.#sinks) sink.reopen?.();
   }
 
   async end(): Promise<void> {

@@ -1,4 +1,5 @@
-// Runs the tests of the pure native parts. Built with sanitizers by scripts/native-test.mjs.
+// Runs the tests of the native parts that need no Node.js and no privilege. Built with sanitizers by
+// scripts/native-test.mjs.
 
 #include <iostream>
 
@@ -20,6 +21,8 @@ int main() {
   run("ct_answers", ctwatch::TestAnswers);
   run("ct_lookup", ctwatch::TestLookup);
   run("socket_diag", ctwatch::TestSocketDiag);
+  run("service_notify", ctwatch::TestServiceNotify);
+  run("drain_memory", ctwatch::TestDrainMemory);
   std::cout << passed << " passed, " << failed << " failed\n";
   return failed == 0 ? 0 : 1;
 }

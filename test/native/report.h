@@ -35,6 +35,8 @@ void TestColumnWriter(Report& report);
 void TestAnswers(Report& report);
 void TestLookup(Report& report);
 void TestSocketDiag(Report& report);
+void TestServiceNotify(Report& report);
+void TestDrainMemory(Report& report);
 
 }  // namespace ctwatch
 

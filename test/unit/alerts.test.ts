@@ -190,3 +190,33 @@ describe('budget', () => {
     expect(playBudget(60, (second) => reading(second < 5 ? 51 : undefined))).toHaveLength(1);
   });
 });
+
+describe('other settings', () => {
+  const reading = (entries: number) => ({ budget: { destination: ':53', max_entries: 50 }, entries });
+  const input = (second: number, more: Partial<AlertInput>) => ({
+    ...{ ...QUIET, monotonicSeconds: second, unixSeconds: 1000 + second },
+    ...more,
+  });
+
+  it('judge from the next tick on, and leave what fires as it is', () => {
+    const alerts = new Alerts(defaultSettings.alert);
+    for (let second = 0; second < 5; second++) alerts.observe(input(second, { usedRatio: 0.85 }));
+    expect(told(alerts.firingNow())).toEqual(['usage firing warning']);
+    const usage = { ...defaultSettings.alert.usage, warning_ratio: 0.5, critical_ratio: 0.8, hold_seconds: 1 };
+    expect(alerts.configure({ ...defaultSettings.alert, usage }, [])).toEqual([]);
+    expect(told(alerts.firingNow())).toEqual(['usage firing warning']);
+    const told2 = [5, 6, 7].flatMap((second) => alerts.observe(input(second, { usedRatio: 0.85 })));
+    expect(told(told2)).toEqual(['usage firing critical']);
+  });
+
+  it('end the alert of a budget that is gone, and follow one that has moved', () => {
+    const alerts = new Alerts(defaultSettings.alert, 3);
+    const over = { budgets: [reading(60), reading(60), reading(10)] };
+    for (let second = 0; second < 5; second++) alerts.observe(input(second, over));
+    expect(alerts.firingNow().map(({ budget }) => budget)).toEqual([0, 1]);
+    const ends = alerts.configure(defaultSettings.alert, [undefined, 1]);
+    expect(ends).toMatchObject([{ name: 'budget', phase: 'resolved', budget: 0, sinceUnixSeconds: 1000 }]);
+    expect(alerts.firingNow()).toMatchObject([{ budget: 1, sinceUnixSeconds: 1000 }]);
+    expect(alerts.observe(input(5, { budgets: [reading(1), reading(60)] }))).toEqual([]);
+  });
+});

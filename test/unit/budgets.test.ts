@@ -102,4 +102,18 @@ describe('Budgets', () => {
     expect(budgets.allowedOf({ ...redis, port: 80 })).toBeUndefined();
     expect(budgets.allowedOf({ ...redis, family: 10 })).toBeUndefined();
   });
+
+  it('goes on counting what other budgets are about as well, and begins with what is new', () => {
+    const budgets = new Budgets(all.slice(0, 3));
+    feed(budgets, rows(7));
+    const other = budgets.configured([
+      { destination: ':443', max_entries: 1 },
+      { destination: '10.0.0.5:6379', max_entries: 9 },
+    ]);
+    feed(other, [...rows(2), ...rows(1, { destinationPort: 443 })]);
+    expect(other.readings(NOBODY)).toMatchObject([
+      { entries: 1, budget: { destination: ':443' } },
+      { entries: 9, budget: { max_entries: 9 } },
+    ]);
+  });
 });

@@ -363,4 +363,19 @@ describe('BurstDetector', () => {
     }
     expect(phases).toEqual(['start', 'end']);
   });
+
+  it('keeps what is usual when its settings change, and judges by the new ones', () => {
+    const startsAfter = (settings: typeof SETTINGS) => {
+      const detector = new BurstDetector({ ...SETTINGS, ratio: 50 });
+      const found: BurstTransition[] = [];
+      for (let tick = 1; tick <= 400; tick++) {
+        if (tick === 200) detector.configure(settings);
+        const transition = detector.observe(tick * TICK, TICK, tick > 240 ? 100 : 25);
+        if (transition) found.push(transition);
+      }
+      return found;
+    };
+    expect(startsAfter({ ...SETTINGS, ratio: 50 })).toEqual([]);
+    expect(startsAfter(SETTINGS)).toMatchObject([{ phase: 'start', baselinePerSecond: 100, onsetSeconds: 60 }]);
+  });
 });

@@ -23,6 +23,7 @@ const CASES: readonly (readonly [DegradedCode, HostFacts, string])[] = [
   ['table_empty', { ...whole, table: { count: 0, max: 65_536 } }, 'ct state new'],
   ['max_unknown', { ...whole, table: { count: 10 } }, 'Linux 4.18'],
   ['owners_limited', { ...whole, ownersLimited: true }, '+sys_ptrace'],
+  ['sockets_refused', { ...whole, socketsRefused: 'in another network namespace' }, 'none: '],
   ['buckets_few', withSysctls({ buckets: 16_383 }), 'sudo sysctl -w net.netfilter.nf_conntrack_buckets=65536'],
 ];
 

@@ -108,3 +108,14 @@ describe('a reap', () => {
     ]);
   });
 });
+
+it('takes other settings from the next tick on, and remembers the last census', () => {
+  const wishes = new DumpWishes({ alert, census: true });
+  const near = { count: 900, max: 1000, forecast: plateaus };
+  expect(wishes.observe({ ...near, monotonicSeconds: 0 })).toBe('census');
+  wishes.configure({ alert, census: false });
+  expect(wishes.observe({ ...near, monotonicSeconds: CENSUS_SECONDS_MIN })).toBeUndefined();
+  wishes.configure({ alert, census: true });
+  expect(wishes.observe({ ...near, monotonicSeconds: CENSUS_SECONDS_MIN - 1 })).toBeUndefined();
+  expect(wishes.observe({ ...near, monotonicSeconds: CENSUS_SECONDS_MIN })).toBe('census');
+});

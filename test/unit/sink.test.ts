@@ -12,21 +12,23 @@ function spy(): Sink & { readonly seen: unknown[] } {
     seen,
     write: (each) => void seen.push(each),
     observe: (each) => void seen.push(each),
+    reopen: () => void seen.push('reopen'),
     end: async () => void seen.push('end'),
   };
 }
 
 describe('FanOut', () => {
-  it('gives every sink every event and tick, and ends when all have ended', async () => {
+  it('gives every sink every event and tick, opens all anew, and ends when all have ended', async () => {
     const [first, second] = [spy(), spy()];
     const sinks = new FanOut([first]);
     sinks.write(event);
     sinks.add(second);
     sinks.write(event);
     sinks.observe(tick);
+    sinks.reopen();
     await sinks.end();
-    expect(first.seen).toEqual([event, event, tick, 'end']);
-    expect(second.seen).toEqual([event, tick, 'end']);
+    expect(first.seen).toEqual([event, event, tick, 'reopen', 'end']);
+    expect(second.seen).toEqual([event, tick, 'reopen', 'end']);
   });
 
   it('asks no ticks of a sink that takes none', () => {

@@ -31,7 +31,7 @@ describe('replaySource', () => {
 
   it('tells the reason of the signal that ended it', async () => {
     const controller = new AbortController();
-    const all = fromSource(replaySource(records), controller.signal).pipe(toArray());
+    const all = fromSource(replaySource(records), { signal: controller.signal }).pipe(toArray());
     controller.abort('enough');
     expect((await lastValueFrom(all)).map((record) => [record.type, 'reason' in record && record.reason])).toEqual([
       ['open', false],
@@ -62,8 +62,8 @@ describe('fromSource', () => {
   it('hands the reason of its signal to the source and passes on what still comes', () => {
     const { source, starts } = drivenSource();
     const controller = new AbortController();
-    const seen: SourceRecord[] = [];
-    const subscription = fromSource(source, controller.signal).subscribe((record) => seen.push(record));
+    const seen: unknown[] = [];
+    const subscription = fromSource(source, { signal: controller.signal }).subscribe((record) => seen.push(record));
     starts[0]?.observer.next(tick);
     controller.abort('SIGINT');
     expect(seen).toEqual([tick, { type: 'close', at, reason: 'SIGINT' }]);
@@ -72,7 +72,7 @@ describe('fromSource', () => {
 
   it('starts the source with a signal that is already aborted when its own is', () => {
     const { source, starts } = drivenSource();
-    fromSource(source, AbortSignal.abort('too late')).subscribe();
+    fromSource(source, { signal: AbortSignal.abort('too late') }).subscribe();
     expect(starts[0]?.signal.aborted).toBe(true);
     expect(starts[0]?.signal.reason).toBe('too late');
   });
@@ -89,7 +89,7 @@ describe('fromSource', () => {
   it('does not keep listening to its signal when the source has ended', () => {
     const { source, starts } = drivenSource();
     const controller = new AbortController();
-    fromSource(source, controller.signal).subscribe();
+    fromSource(source, { signal: controller.signal }).subscribe();
     starts[0]?.observer.complete();
     expect(starts[0]?.signal.reason).toBe('unsubscribed');
     expect(getEventListeners(controller.signal, 'abort')).toEqual([]);

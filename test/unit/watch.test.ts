@@ -1,8 +1,11 @@
-import { lastValueFrom, toArray } from 'rxjs';
+import { lastValueFrom, Subject, toArray } from 'rxjs';
+import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { type WatchOptions, watchConntrack } from '../../src/cli/watch.js';
 import { CtwatchError } from '../../src/model/errors.js';
-import type { BatchSource, SourceObserver } from '../../src/model/record.js';
+import type { BatchSource, DumpPurpose, SourceObserver } from '../../src/model/record.js';
+import type { Reload } from '../../src/model/reload.js';
+import { settingsSchema } from '../../src/model/settings.js';
 import { batchOf, HOST, replaySource, syntheticRecords } from '../support/records.js';
 
 const records = syntheticRecords({ seconds: 3, newPerSecond: () => 20, lifetimeSeconds: 1 });
@@ -135,5 +138,70 @@ describe('watchConntrack', () => {
     expectWish({ census: false }, 15_000, [undefined, undefined]);
     // Of a limit that is only assumed there is a census as well.
     expectWish({ assume_max: 9000 }, 8000, ['census', undefined]);
+  });
+});
+
+describe('a reload', () => {
+  /** Plays 60/s for 60 s; after each second, `at` may have other settings or an error. */
+  async function play(options: WatchOptions, at: Readonly<Record<number, Omit<Reload, 'type' | 'at'>>>) {
+    const reloads = new Subject<Reload>();
+    const played = syntheticRecords({ seconds: 60, newPerSecond: () => 60, lifetimeSeconds: 100 });
+    const asked: (DumpPurpose | undefined)[] = [];
+    const source: BatchSource = (observer, _, asks) => {
+      for (const record of played) {
+        observer.next(record);
+        const second = record.at.monotonicSeconds - 1000;
+        if (record.type !== 'tick' || !Number.isInteger(second)) continue;
+        asked.push(asks?.takeDump());
+        if (at[second]) reloads.next({ type: 'reload', at: record.at, ...at[second] } as Reload);
+      }
+      observer.complete();
+    };
+    const { events } = watchConntrack({ source, reloads, ...options });
+    return { events: await lastValueFrom(events.pipe(toArray())), asked };
+  }
+  const settingsOf = (input: WatchOptions) => ({
+    settings: v.parse(settingsSchema, input),
+    changed: ['x'],
+    needsRestart: [],
+  });
+  const budget = [{ destination: '10.0.0.5:6379', max_entries: 600 }];
+
+  it('forgets nothing that was learned: samples go on as they would have', async () => {
+    const [plain, reloaded] = [await play({}, {}), await play({}, { 30: settingsOf({}) })];
+    const withoutConfig = reloaded.events.filter(({ type }) => type !== 'config');
+    expect(reloaded.events).toHaveLength(plain.events.length + 1);
+    expect(withoutConfig).toEqual(plain.events);
+  });
+
+  it('beats by the new interval, and keeps the old one when it is not valid', async () => {
+    const error = new CtwatchError({ code: 'ERR_BAD_CONFIG', operation: 'interval' });
+    const { events } = await play({}, { 30: settingsOf({ interval: 1 }), 40: { error } });
+    const lines = events.filter(({ type }) => type === 'sample' || type === 'config').map(({ type }) => type);
+    expect(lines.indexOf('config')).toBe(3);
+    expect(lines.filter((type) => type === 'sample')).toHaveLength(3 + 30);
+    expect(events.filter(({ type }) => type === 'config')).toMatchObject([
+      { outcome: 'applied' },
+      { outcome: 'rejected' },
+    ]);
+  });
+
+  it('ends the alert of a budget that is gone', async () => {
+    const { events } = await play({ budget }, { 30: settingsOf({}) });
+    expect(events.flatMap((event) => (event.type === 'alert' ? [`${event.key} ${event.phase}`] : []))).toEqual([
+      'budget 10.0.0.5:6379 firing',
+      'budget 10.0.0.5:6379 resolved',
+    ]);
+  });
+
+  it('keeps the alert of one that stays, wherever it stands now', async () => {
+    const more = [{ destination: ':53', max_entries: 5 }, ...budget];
+    const { events } = await play({ budget }, { 30: settingsOf({ budget: more }) });
+    expect(events.filter(({ type }) => type === 'alert')).toHaveLength(1);
+  });
+
+  it('wants a census of what a new budget is about', async () => {
+    const { asked } = await play({}, { 30: settingsOf({ budget }), 40: settingsOf({ budget }) });
+    expect(asked.flatMap((wish, i) => (wish === undefined ? [] : [`${i} ${wish}`]))).toEqual(['30 census']);
   });
 });

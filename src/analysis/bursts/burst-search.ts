@@ -89,9 +89,9 @@ const SHORT_EVENTS_MIN = 4;
 
 /** Looks for bursts and learns what is usual. A tick is pushed, searched, and learned from if it was ordinary. */
 export class BurstSearch {
-  readonly #limits: SearchLimits;
-  readonly #measuredRatio: number;
-  readonly #measuredRatioLong: number;
+  #limits: SearchLimits;
+  #measuredRatio: number;
+  #measuredRatioLong: number;
   readonly #history = new QuietHistory();
   readonly #dispersion: Dispersion;
   #slowPerSecond = 0;
@@ -107,9 +107,16 @@ export class BurstSearch {
   /** `priorPhi` is the dispersion until it is learned. */
   constructor(limits: SearchLimits, priorPhi: number) {
     this.#limits = limits;
-    this.#measuredRatio = Math.max(limits.ratio * MEASURED_RATIO, (1 + limits.ratio) / 2);
-    this.#measuredRatioLong = Math.max(limits.ratio * MEASURED_RATIO_LONG, this.#measuredRatio);
+    this.#measuredRatio = measuredRatio(limits);
+    this.#measuredRatioLong = measuredRatioLong(limits);
     this.#dispersion = new Dispersion(priorPhi);
+  }
+
+  /** Other limits for the windows that end from now on. */
+  configure(limits: SearchLimits): void {
+    this.#limits = limits;
+    this.#measuredRatio = measuredRatio(limits);
+    this.#measuredRatioLong = measuredRatioLong(limits);
   }
 
   /** Whether there is no traffic to compare with yet. */
@@ -235,4 +242,12 @@ export class BurstSearch {
     this.#takenSeconds += blockSeconds;
     this.#takenEvents = totalEvents;
   }
+}
+
+function measuredRatio({ ratio }: SearchLimits): number {
+  return Math.max(ratio * MEASURED_RATIO, (1 + ratio) / 2);
+}
+
+function measuredRatioLong(limits: SearchLimits): number {
+  return Math.max(limits.ratio * MEASURED_RATIO_LONG, measuredRatio(limits));
 }

@@ -13,7 +13,7 @@
  */
 import { TICK_SECONDS } from '../../model/limits.js';
 import { ActiveBurst, type BurstEndReason, END_SECONDS, type Outgrowth } from './active-burst.js';
-import { BurstSearch, type Finding, NEAR_SECONDS } from './burst-search.js';
+import { BurstSearch, type Finding, NEAR_SECONDS, type SearchLimits } from './burst-search.js';
 import { type ExpectedBurst, Recurrence } from './recurrence.js';
 
 /** What counts as a burst. */
@@ -112,8 +112,8 @@ const PAST_BURSTS_MAX = 64;
 
 /** Detects bursts in the rate of new entries. Feed it once a tick, or each half of one. */
 export class BurstDetector {
-  readonly #settings: BurstSettings;
-  readonly #floorPerSecond: number;
+  #settings: BurstSettings;
+  #floorPerSecond: number;
   readonly #search: BurstSearch;
   readonly #recurrence: Recurrence;
   #pastDurationsSeconds: readonly number[] = [];
@@ -124,16 +124,17 @@ export class BurstDetector {
 
   constructor(settings: BurstSettings, prior: BurstPrior = {}) {
     this.#settings = settings;
-    this.#floorPerSecond = settings.minRatePerSecond / settings.ratio;
-    const limits = {
-      ratio: settings.ratio,
-      floorPerSecond: this.#floorPerSecond,
-      excessMin: settings.minRatePerSecond * EXCESS_SECONDS,
-      surpriseMin: Math.log(TESTS_PER_YEAR / settings.falseAlarmsPerYear),
-    };
-    this.#search = new BurstSearch(limits, prior.phi ?? PRIOR_PHI);
+    this.#floorPerSecond = floorOf(settings);
+    this.#search = new BurstSearch(limitsOf(settings), prior.phi ?? PRIOR_PHI);
     if (prior.usualPerSecond !== undefined) this.#search.restart(prior.usualPerSecond);
     this.#recurrence = prior.recurrence ?? new Recurrence();
+  }
+
+  /** Other settings from now on. A burst that is on ends by those it began with. */
+  configure(settings: BurstSettings): void {
+    this.#settings = settings;
+    this.#floorPerSecond = floorOf(settings);
+    this.#search.configure(limitsOf(settings));
   }
 
   /** Takes the tick of `seconds` that ended `atSeconds`, with the new events received and lost in it. */
@@ -216,6 +217,20 @@ export class BurstDetector {
     if (reason === 'over') this.#recurrence.observe(end);
     return end;
   }
+}
+
+/** What the usual rate is taken as at least. */
+function floorOf({ minRatePerSecond, ratio }: BurstSettings): number {
+  return minRatePerSecond / ratio;
+}
+
+function limitsOf(settings: BurstSettings): SearchLimits {
+  return {
+    ratio: settings.ratio,
+    floorPerSecond: floorOf(settings),
+    excessMin: settings.minRatePerSecond * EXCESS_SECONDS,
+    surpriseMin: Math.log(TESTS_PER_YEAR / settings.falseAlarmsPerYear),
+  };
 }
 
 function describeStart({ onset, outgrown, meanPerSecond }: ActiveBurst): BurstStart {

@@ -52,16 +52,23 @@ interface Watched {
 
 /** Detectors of the busiest destinations. */
 export class DestinationBursts {
-  readonly #settings: BurstSettings;
-  readonly #floorPerSecond: number;
+  #settings: BurstSettings;
+  #floorPerSecond: number;
   readonly #watched = new Map<number, Watched>();
   readonly #recurrences = new Map<string, Recurrence>();
   #uptimeSeconds = 0;
 
   /** `falseAlarmsPerYear` is of all destinations together. */
   constructor(settings: BurstSettings) {
-    this.#settings = { ...settings, falseAlarmsPerYear: settings.falseAlarmsPerYear / DESTINATIONS_WATCHED_MAX };
+    this.#settings = ofEach(settings);
     this.#floorPerSecond = settings.minRatePerSecond / settings.ratio;
+  }
+
+  /** Other settings from now on, for those that are watched as well. */
+  configure(settings: BurstSettings): void {
+    this.#settings = ofEach(settings);
+    this.#floorPerSecond = settings.minRatePerSecond / settings.ratio;
+    for (const { detector } of this.#watched.values()) detector.configure(this.#settings);
   }
 
   /** Takes the tick of `seconds` that ended `atSeconds` from the talkers, before they `advance`. `total` is of the same tick. */
@@ -158,4 +165,8 @@ export class DestinationBursts {
     const [oldest] = this.#recurrences.keys();
     if (oldest !== undefined) this.#recurrences.delete(oldest);
   }
+}
+
+function ofEach(settings: BurstSettings): BurstSettings {
+  return { ...settings, falseAlarmsPerYear: settings.falseAlarmsPerYear / DESTINATIONS_WATCHED_MAX };
 }

@@ -38,11 +38,15 @@ const REAP_EXPIRED_RATIO_MIN = 0.02;
 
 /** Follows the ticks. */
 export class DumpWishes {
-  readonly #options: DumpWishesOptions;
+  #options: DumpWishesOptions;
   #censusAt = Number.NEGATIVE_INFINITY;
   #reapAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: DumpWishesOptions) {
+    this.#options = options;
+  }
+
+  configure(options: DumpWishesOptions): void {
     this.#options = options;
   }
 

@@ -9,7 +9,13 @@
  */
 import { AF_INET6 } from '../../model/address.js';
 import type { EventColumns } from '../../model/batch.js';
-import { type BudgetDestination, type BudgetOwner, parseDestination, parseOwner } from '../../model/budget.js';
+import {
+  type BudgetDestination,
+  type BudgetOwner,
+  budgetKey,
+  parseDestination,
+  parseOwner,
+} from '../../model/budget.js';
 import { TCP, UDP } from '../../model/protocol.js';
 import type { BudgetSettings } from '../../model/settings.js';
 import { type Destination, destinationPort } from '../destination-key.js';
@@ -42,8 +48,16 @@ class Count {
   /** Rows of the census that is being read. */
   census = 0;
 
-  constructor(settings: BudgetSettings) {
+  /** `before` counted the same under another budget. */
+  constructor(settings: BudgetSettings, before?: Count) {
     this.settings = settings;
+    if (before !== undefined) {
+      this.entries = before.entries;
+      this.newPerSecond = before.newPerSecond;
+      this.tickNew = before.tickNew;
+      this.tickDestroyed = before.tickDestroyed;
+      this.census = before.census;
+    }
     this.#protocol = settings.transport && PROTOCOLS[settings.transport];
     // The schema has refused what does not parse.
     if (settings.destination !== undefined)
@@ -69,23 +83,30 @@ class Count {
 /** Counts what budgets are about. Feed every event, then `advance` once a tick. */
 export class Budgets {
   readonly #counts: readonly Count[];
-  readonly #isInitialCounted: boolean;
+  readonly #eventsSysctl: number | undefined;
   /** 1: a budget has this port. */
   readonly #ports = new Uint8Array(65_536);
   /** A budget has any port. */
   readonly #isAnyPort: boolean;
 
-  /** `eventsSysctl` is nf_conntrack_events. */
-  constructor(budgets: readonly BudgetSettings[], eventsSysctl?: number) {
-    this.#counts = budgets.map((settings) => new Count(settings));
-    this.#isInitialCounted = eventsSysctl === 1;
+  /** `eventsSysctl` is nf_conntrack_events. Of `before` the counts go on whose budgets are about the same. */
+  constructor(budgets: readonly BudgetSettings[], eventsSysctl?: number, before?: Budgets) {
+    const counts = before === undefined ? [] : before.#counts;
+    const counted = new Map(counts.map((count) => [budgetKey(count.settings), count]));
+    this.#counts = budgets.map((settings) => new Count(settings, counted.get(budgetKey(settings))));
+    this.#eventsSysctl = eventsSysctl;
     this.#isAnyPort = this.#counts.some(({ destination }) => destination?.port === undefined);
     for (const { destination } of this.#counts) if (destination?.port !== undefined) this.#ports[destination.port] = 1;
   }
 
+  /** Other budgets from now on. One that is new counts from nothing until a census. */
+  configured(budgets: readonly BudgetSettings[]): Budgets {
+    return new Budgets(budgets, this.#eventsSysctl, this);
+  }
+
   /** Takes an entry of the initial dump. */
   observeEntry(columns: EventColumns, row: number): void {
-    if (!this.#isInitialCounted) return;
+    if (this.#eventsSysctl !== 1) return;
     this.#each(columns, row, (count) => {
       count.entries += 1;
     });

@@ -102,7 +102,7 @@ export class Suspects {
   readonly #talkers: Talkers;
   readonly #destinations: DestinationFactsTable;
   readonly #sources = new SourceFactsTable();
-  readonly #budgets: Budgets;
+  #budgets: Budgets;
   readonly #owners: Owners;
   readonly #openedAt: number;
   readonly #establishedSeconds: number;
@@ -123,6 +123,12 @@ export class Suspects {
     this.#budgets = new Budgets(budgets, eventsSysctl);
     this.#openedAt = openedAtSeconds;
     this.#establishedSeconds = establishedSeconds ?? ESTABLISHED_SECONDS;
+  }
+
+  /** Other budgets from the next tick on. */
+  configure(budgets: readonly BudgetSettings[]): void {
+    this.#budgets = this.#budgets.configured(budgets);
+    this.#foundAt = Number.NEGATIVE_INFINITY;
   }
 
   /** Takes a chunk of the initial dump. */

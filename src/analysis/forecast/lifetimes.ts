@@ -108,7 +108,7 @@ export class Lifetimes {
   readonly #liveRatios = new Float64Array(AGE_BINS);
   readonly #liveByAge: readonly Float64Array[] = Array.from({ length: CLASS_COUNT }, () => new Float64Array(AGE_BINS));
   readonly #timeouts: ProtocolTimeouts;
-  readonly #assumed: readonly AssumedTimeout[];
+  #assumed: readonly AssumedTimeout[];
   #originSeconds = Number.NaN;
   #second = 0;
   #atSeconds = 0;
@@ -133,6 +133,11 @@ export class Lifetimes {
     this.#pools = new PooledHazards(timeouts);
     this.#initial = new InitialEntries(timeouts);
     this.#sightings = new Sightings(timeouts);
+  }
+
+  /** Other timeouts to assume from the next view on. */
+  configure(assumed: readonly AssumedTimeout[]): void {
+    this.#assumed = assumed;
   }
 
   /** Counts the NEW event in `row`; follows it when it is in the sample. Allocates nothing, unless the sample is thinned. */
