@@ -2,8 +2,8 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -61,10 +61,9 @@ DrainMemory::~DrainMemory() {
 }
 
 std::optional<DrainMemory> DrainMemory::Adopt(int descriptor) {
-  struct stat status {};
-  if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size != kBytes) return std::nullopt;
+  // Only anonymous memory has seals.
   const int seals = fcntl(descriptor, F_GET_SEALS);
-  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0) return std::nullopt;
+  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || lseek(descriptor, 0, SEEK_END) != kBytes) return std::nullopt;
   FileDescriptor fd(fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
   void* memory = fd.valid() ? Map(fd.get()) : nullptr;
   if (memory == nullptr) return std::nullopt;

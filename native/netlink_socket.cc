@@ -7,12 +7,12 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
 #include <string>
 
+#include "file_status.h"
 #include "operation_error.h"
 
 namespace ctwatch {
@@ -33,10 +33,10 @@ std::uint64_t Groups(int fd) {
 }
 
 // Inode of the network namespace that a socket is in; 0 when the kernel does not tell.
-ino_t NamespaceOf(int fd) {
+std::uint64_t NamespaceOf(int fd) {
   const FileDescriptor netns(ioctl(fd, SIOCGSKNS));
-  struct stat status {};
-  return netns.valid() && fstat(netns.get(), &status) == 0 ? status.st_ino : 0;
+  const auto status = netns.valid() ? ReadFileStatus(netns.get()) : std::nullopt;
+  return status ? status->inode : 0;
 }
 
 [[noreturn]] void Refuse(const char* why) {
@@ -61,7 +61,7 @@ NetlinkSocket NetlinkSocket::Adopt(int descriptor, int protocol, int group) {
   }
   if (Groups(descriptor) != std::uint64_t{1} << (group - 1)) Refuse("subscribed to something else");
   const NetlinkSocket here(protocol);
-  const ino_t netns = NamespaceOf(descriptor);
+  const std::uint64_t netns = NamespaceOf(descriptor);
   if (netns == 0 || netns != NamespaceOf(here.descriptor())) Refuse("in another network namespace");
   FileDescriptor fd(fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
   if (!fd.valid()) throw OperationError("adopt", errno, "cannot duplicate a socket that was kept");
