@@ -40,6 +40,7 @@ import {
   type Stats,
   toCtwatchError,
 } from './addon.js';
+import { DrainMeter } from './drain-meter.js';
 import { TableDumps } from './dumps.js';
 import { readHost } from './host-facts.js';
 import { Lookups } from './lookups.js';
@@ -82,6 +83,7 @@ class LiveReader {
   #drainTimer: NodeJS.Timeout | undefined;
   #tickTimer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
+  readonly #meter = new DrainMeter();
   #drainIntervalMs = DRAIN_INTERVAL_MIN_MS;
   #beatAt = Number.NEGATIVE_INFINITY;
   #emptyDrains = 0;
@@ -195,7 +197,9 @@ class LiveReader {
     if (this.#closed) return;
     this.#idle = false;
     let more = true;
+    this.#meter.begin();
     for (let i = 0; more && i < BATCHES_PER_TURN; i++) more = this.#drain();
+    this.#meter.end();
     if (more) {
       this.#immediate = setImmediate(() => this.#guard(() => this.#turn()));
       return;
@@ -298,6 +302,7 @@ class LiveReader {
         malformed: this.#status[DRAIN_STATUS.malformed] ?? 0,
         unknownLosses: this.#status[DRAIN_STATUS.unknownLosses] ?? 0,
       },
+      drains: this.#meter.take(),
       ...stats,
     });
     const blind = this.#options.keeper && this.#asks?.blindEntries?.();

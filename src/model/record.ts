@@ -116,6 +116,14 @@ export interface HostFacts {
   readonly isModelled?: true;
 }
 
+/** Reading the event sockets until nothing is left, what the pipeline did with it included. All only grow but the last. */
+export interface DrainTotals {
+  readonly count: number;
+  readonly seconds: number;
+  /** Since the tick before. */
+  readonly longestSeconds: number;
+}
+
 export interface OpenRecord {
   readonly type: 'open';
   readonly at: Instant;
@@ -197,6 +205,8 @@ export interface TickRecord {
   readonly table?: TableStats;
   /** Present when a reading arrived since the tick before. */
   readonly counters?: KernelCounters;
+  /** Of a live source only: what it costs to read says nothing about the table, so nothing is concluded from it. */
+  readonly drains?: DrainTotals;
 }
 
 /** New flows whose owners were asked for, a few a second. */

@@ -220,7 +220,7 @@ class Watch {
     this.#parts.observe(atSeconds, this.#newEvents);
   }
 
-  #observeTick({ at, loss, table, counters }: TickRecord): TickObservation {
+  #observeTick({ at, loss, table, counters, drains }: TickRecord): TickObservation {
     const atSeconds = at.monotonicSeconds;
     const seconds = atSeconds - this.#tickedAt;
     const lostNew = loss.lostNew - this.#loss.lostNew;
@@ -276,6 +276,7 @@ class Watch {
       lostRatio: this.#lostRatio(),
       collectedByDump: this.#dumps.hasCollected(atSeconds, DESTROY_WINDOW_SECONDS),
       ...(kernel !== undefined && { kernel }),
+      ...(drains !== undefined && { drains }),
     };
   }
 

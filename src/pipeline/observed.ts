@@ -8,7 +8,7 @@ import type { RateSnapshot } from '../analysis/rates.js';
 import type { TableSnapshot } from '../analysis/table.js';
 import type { Talker } from '../analysis/talkers.js';
 import type { CtwatchError } from '../model/errors.js';
-import type { HostFacts, Instant, KernelCounters, LossTotals } from '../model/record.js';
+import type { DrainTotals, HostFacts, Instant, KernelCounters, LossTotals } from '../model/record.js';
 import type { Reload } from '../model/reload.js';
 import type { DumpObservation } from './dump-watch.js';
 
@@ -55,6 +55,8 @@ export interface TickObservation {
   readonly lostRatio: number;
   /** A dump made the kernel collect within the last `DESTROY_WINDOW_SECONDS`: their DESTROY events came in a burst. */
   readonly collectedByDump: boolean;
+  /** As the source tells them, for the metrics. */
+  readonly drains?: DrainTotals;
   /** Increase of the kernel's counters in this tick; absent when no reading came. */
   readonly kernel?: KernelCounters;
 }
