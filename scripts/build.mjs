@@ -9,9 +9,7 @@ rmSync('dist', { recursive: true, force: true });
 const tsc = spawnSync('node', ['node_modules/typescript/bin/tsc'], { stdio: 'inherit' });
 if (tsc.status !== 0) process.exit(1);
 
-await build({
-  entryPoints: ['src/cli/run.ts'],
-  outfile: 'dist/ctwatch.js',
+const bundled = {
   bundle: true,
   platform: 'node',
   format: 'esm',
@@ -19,10 +17,36 @@ await build({
   minifySyntax: true,
   minifyWhitespace: true,
   define: { CTWATCH_VERSION: JSON.stringify(version) },
-  // pino is CommonJS and asks for built-in modules with require.
-  banner: {
-    js: "#!/usr/bin/env node\nimport { createRequire as ctwatchRequire } from 'node:module';\nconst require = ctwatchRequire(import.meta.url);",
-  },
   logLevel: 'warning',
+};
+// CommonJS asks for built-in modules with require.
+const requireBanner =
+  "import { createRequire as ctwatchRequire } from 'node:module';\nconst require = ctwatchRequire(import.meta.url);";
+
+/** What few ask for and takes long to load is a file of its own beside the command line, loaded when it is wanted. */
+const LAZY = { './metrics.js': './ctwatch-metrics.js' };
+const lazy = {
+  name: 'lazy',
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /^\.\/metrics\.js$/ }, ({ path, kind }) =>
+      kind === 'dynamic-import' ? { path: LAZY[path], external: true } : undefined,
+    ),
+};
+
+await build({
+  ...bundled,
+  entryPoints: ['src/cli/run.ts'],
+  outfile: 'dist/ctwatch.js',
+  plugins: [lazy],
+  banner: { js: `#!/usr/bin/env node\n${requireBanner}` },
+});
+await build({
+  ...bundled,
+  entryPoints: ['src/cli/metrics.ts'],
+  outfile: 'dist/ctwatch-metrics.js',
+  // Of packages that have both, the modules: what is not used is left out.
+  mainFields: ['module', 'main'],
+  conditions: ['module'],
+  banner: { js: requireBanner },
 });
 chmodSync('dist/ctwatch.js', 0o755);

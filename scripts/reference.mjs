@@ -1,5 +1,6 @@
 /**
- * `docs/events.md` and `docs/errors.md` from the schemas and tables of the program, so that they cannot drift.
+ * `docs/events.md`, `docs/errors.md` and the tables of `docs/metrics.md` from the schemas and tables of the program, so that they
+ * cannot drift.
  *
  *   node scripts/reference.mjs [--check] [--examples FILE]
  *
@@ -16,6 +17,7 @@ import { listSettings } from './settings-list.mjs';
 const ROOT = join(import.meta.dirname, '..');
 export const EVENTS_PAGE = join(ROOT, 'docs/events.md');
 export const ERRORS_PAGE = join(ROOT, 'docs/errors.md');
+export const METRICS_PAGE = join(ROOT, 'docs/metrics.md');
 
 /** What a line of each type is for: the one text that no schema holds. */
 const PURPOSES = {
@@ -246,17 +248,36 @@ ${table(
 )}`;
 }
 
+/** `docs/metrics.md`: what stands before the tables stays as it is. */
+export function formatMetricsPage(page, groups) {
+  const heading = '## All metrics\n';
+  const sections = Object.entries(groups).map(([title, metrics]) => {
+    const rows = metrics.map(({ name, kind, labels = [], help }) => [
+      `\`${name}\``,
+      kind,
+      labels.map((label) => `\`${label}\``).join(' '),
+      escapeCell(help),
+    ]);
+    return `### ${title}\n\n${table(['metric', 'kind', 'labels', 'meaning'], rows)}`;
+  });
+  return `${page.slice(0, page.indexOf(heading))}${heading}
+<!-- Made by scripts/reference.mjs from src/sinks/metrics/metric-catalogue.ts; change that. -->
+
+${sections.join('\n')}`;
+}
+
 async function main(args) {
   const load = (path) => import(pathToFileURL(join(ROOT, 'dist', path)).href);
-  const [{ formatSchema }, { settingsSchema }, { ERRORS }, { DEGRADED_CODES, NOTICES }] = await Promise.all(
-    ['cli/schema.js', 'model/settings.js', 'model/errors.js', 'analysis/degraded.js'].map(load),
-  );
+  const modules = ['cli/schema.js', 'model/settings.js', 'model/errors.js', 'analysis/degraded.js'];
+  const [{ formatSchema }, { settingsSchema }, { ERRORS }, { DEGRADED_CODES, NOTICES }, { METRIC_GROUPS }] =
+    await Promise.all([...modules, 'sinks/metrics/metric-catalogue.js'].map(load));
   const read = (path) => (existsSync(path) ? readFileSync(path, 'utf8') : '');
   const file = args.includes('--examples') ? args[args.indexOf('--examples') + 1] : undefined;
   const given = file === undefined ? readExamples(read(EVENTS_PAGE)) : parseLines(read(file));
   const pages = [
     [EVENTS_PAGE, formatEventsPage({ schema: JSON.parse(formatSchema()), settingsSchema }, pickExamples(given))],
     [ERRORS_PAGE, formatErrorsPage({ errors: ERRORS, degradedCodes: DEGRADED_CODES, notices: NOTICES })],
+    [METRICS_PAGE, formatMetricsPage(read(METRICS_PAGE), METRIC_GROUPS)],
   ];
   const stale = pages.filter(([path, text]) => read(path) !== text);
   if (args.includes('--check')) {

@@ -17,7 +17,10 @@ export function listSettings(schema, path = []) {
   const list = actions.find((action) => action.type === 'array');
   const item = list && flattenPipe(list.item).find((action) => action.entries !== undefined);
   if (item !== undefined) return listSettings(item).map(({ variable, ...setting }) => ({ ...setting, list: path }));
-  return [{ path, variable: `CTWATCH_${path.join('_').toUpperCase()}`, ...describeValue(actions, schema.default) }];
+  const value = { path, ...describeValue(actions, schema.default) };
+  // Neither has a table of texts.
+  if (value.type === 'table') return [value];
+  return [{ ...value, variable: `CTWATCH_${path.join('_').toUpperCase()}` }];
 }
 
 function describeValue(actions, fallback) {
@@ -25,7 +28,7 @@ function describeValue(actions, fallback) {
   const bounds = [of('min_value')?.requirement, of('max_value')?.requirement];
   const choices = of('picklist')?.options;
   return {
-    type: of('raw_transform') ? 'duration' : of('integer') ? 'integer' : actions[0].type,
+    type: of('raw_transform') ? 'duration' : of('integer') ? 'integer' : of('record') ? 'table' : actions[0].type,
     ...(bounds.some((bound) => bound !== undefined) && { range: bounds.map((bound) => bound ?? '').join('..') }),
     ...(choices !== undefined && { choices }),
     default: fallback,

@@ -33,6 +33,10 @@ export const NOTICES = {
   reaped: 'the kernel was made to collect expired entries before the table is full (reap_at_ratio)',
   flows_left_out: 'flow lines are left out of the journal, which would lose others for them',
   notify_failed: 'the service manager cannot be told how this service is: it may restart it',
+  metrics_unavailable: 'metrics cannot be served: the watch goes on without, and tries again',
+  metrics_served: 'metrics are served now',
+  otlp_failing: 'the OpenTelemetry collector does not take what is pushed: alerts wait, metrics are missing there',
+  otlp_restored: 'the OpenTelemetry collector takes what is pushed again',
   table_fresh: 'the kernel tells the size of the table again',
 } as const;
 

@@ -44,9 +44,15 @@ export function readSettings({ flags, environment, configPath }: ConfigSources):
   throw badValue('ERR_BAD_CONFIG', `${key.join('.')} in ${path ?? DEFAULT_CONFIG_PATH}`, issue);
 }
 
-/** `--assume-max` for `assume_max`; one flag is shorter than its key. */
+/** Flags that are shorter than their keys. */
+const FLAG_NAMES: ReadonlyMap<string, string> = new Map([
+  ['reap_at_ratio', '--reap-at'],
+  ['metrics.listen', '--listen'],
+]);
+
+/** `--assume-max` for `assume_max`. */
 function flagName(path: Path): string {
-  return path[0] === 'reap_at_ratio' ? '--reap-at' : `--${path.join('-').replaceAll('_', '-')}`;
+  return FLAG_NAMES.get(path.join('.')) ?? `--${path.join('-').replaceAll('_', '-')}`;
 }
 
 function badValue(
@@ -88,11 +94,11 @@ function readEnvironment(environment: ConfigSources['environment']): Layer {
   for (const [name, text] of Object.entries(environment)) {
     if (!name.startsWith('CTWATCH_') || RESERVED_VARIABLES.has(name) || text === undefined) continue;
     const leaf = keys.get(name);
-    if (leaf?.type === 'array')
+    if (leaf?.type === 'array' || leaf?.type === 'record')
       throw new CtwatchError({
         code: 'ERR_BAD_CONFIG',
         operation: name,
-        detail: 'only a configuration file can hold a list',
+        detail: `only a configuration file can hold a ${leaf.type === 'array' ? 'list' : 'table'}`,
       });
     if (leaf === undefined)
       throw new CtwatchError({ code: 'ERR_BAD_CONFIG', operation: name, detail: 'no such variable' });

@@ -16,6 +16,7 @@ interface SettingFlags {
   readonly reapAt?: string;
   readonly config?: string;
   readonly stateDir?: string;
+  readonly listen?: string;
 }
 
 interface RecordingFlags {
@@ -46,8 +47,9 @@ function settingsFrom(flags: SettingFlags) {
   const assume_timeout = flags.assumeTimeout && assumedTimeouts(flags.assumeTimeout);
   const assume_max = assumeMax === undefined || !/^\d+$/.test(assumeMax) ? assumeMax : Number(assumeMax);
   const reap_at_ratio = numberOrText(flags.reapAt);
+  const metrics = flags.listen === undefined ? undefined : { listen: flags.listen };
   return readSettings({
-    flags: { interval, assume_max, assume_timeout, netns, state_dir, flows, reap_at_ratio },
+    flags: { interval, assume_max, assume_timeout, netns, state_dir, flows, reap_at_ratio, metrics },
     environment: process.env,
     configPath: config,
   });
@@ -127,6 +129,10 @@ export function createProgram(): Command {
       'from this usage on, make the kernel collect expired entries, such as 0.9 (default: off)',
     )
     .option('--once', 'stop after the first sample')
+    .option(
+      '--listen <address>',
+      'serve metrics to Prometheus here, such as 127.0.0.1:9751 or unix:/path (default: off)',
+    )
     .option('--state-dir <path>', 'keep evidence of critical alerts here (default: $STATE_DIRECTORY)')
     .option('--record <file>', 'record what is seen as well, for ctwatch replay')
     .addOption(rotateBytesOption())

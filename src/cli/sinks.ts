@@ -12,6 +12,7 @@ import { isJournal, journalPrefix } from '../sinks/journal.js';
 import { NdjsonSink } from '../sinks/ndjson.js';
 import { FanOut, type Sink } from '../sinks/sink.js';
 import { SystemdSink } from '../sinks/systemd.js';
+import { VERSION } from './version.js';
 
 export interface SinkOptions {
   readonly settings: Settings;
@@ -21,7 +22,7 @@ export interface SinkOptions {
   readonly onClosed: (error?: CtwatchError) => void;
 }
 
-export function openSinks({ settings, manager, onClosed }: SinkOptions): Sink {
+export async function openSinks({ settings, manager, onClosed }: SinkOptions): Promise<Sink> {
   const { netns, state_dir, flows } = settings;
   const toJournal = isJournal(process.stdout.fd, process.env['JOURNAL_STREAM']);
   const stdout = new NdjsonSink({
@@ -36,6 +37,11 @@ export function openSinks({ settings, manager, onClosed }: SinkOptions): Sink {
   }
   if (toJournal && flows) sinks.add(flowsLeftOut(sinks));
   if (state_dir !== undefined && state_dir !== '') sinks.add(openEvidence(state_dir, sinks));
+  if (hasMetrics(settings)) {
+    const { openMetrics } = await import('./metrics.js');
+    const outputs = () => sinks.health();
+    sinks.add(openMetrics({ settings, notices: sinks, outputs, hostname: hostname(), version: VERSION, netns }));
+  }
   return sinks;
 }
 
@@ -47,6 +53,10 @@ function flowsLeftOut(notices: Pick<Sink, 'write'>): Sink {
     },
     end: () => Promise.resolve(),
   };
+}
+
+function hasMetrics({ metrics, otlp }: Settings): boolean {
+  return [metrics.listen, otlp.endpoint].some((address) => address !== undefined && address !== '');
 }
 
 /** Evidence of critical alerts in `directory`; a failure of it is a notice in `notices`. */

@@ -223,3 +223,42 @@ export const EVIDENCE_CENSUS_SECONDS = 70;
 
 /** Least time between two sentences for `systemctl status`, seconds: each is a message to the service manager. */
 export const STATUS_SECONDS = 0.9;
+
+/** Share of the whole from which a destination or an owner has metrics of its own: whoever comes and goes below it makes no series. */
+export const METRIC_SHARE_RATIO_MIN = 0.05;
+
+/** Owners with metrics of their own; destinations are `TOP_LISTED` at most. */
+export const METRIC_OWNERS_MAX = 10;
+
+/** Longest sentence of an alert in a label, characters: what is usual is under 400. */
+export const METRIC_SENTENCE_CHARS = 1000;
+
+/** Connections for metrics at a time: a scraper has one, and each may hold an answer of 20 KB. */
+export const SCRAPE_CONNECTIONS_MAX = 16;
+
+/** Answers a second: a scraper wants one in seconds. With an answer of 0.3 ms a storm takes a hundredth of the thread. */
+export const SCRAPES_PER_SECOND_MAX = 20;
+
+/** How long a client may take to ask, to read, and between two questions, ms. */
+export const SCRAPE_TIMEOUT_MS = 5000;
+
+/** Head of a request, bytes: that of Prometheus has 400. */
+export const SCRAPE_HEADER_BYTES_MAX = 8192;
+
+/** Age of the last tick from which the pipeline counts as stuck, seconds: ten of an idle host. */
+export const TICK_AGE_SECONDS_MAX = 10;
+
+/** How often an address in use is tried again, ms: the process before may take seconds to end. */
+export const LISTEN_RETRY_MS = 10_000;
+
+/** Alerts that wait for a collector, 4 KB each: those of hours. */
+export const OTLP_ALERTS_MAX = 1000;
+
+/** Alerts in one push, so that what waited is sent in pieces that a collector takes. */
+export const OTLP_ALERTS_PER_PUSH = 100;
+
+/** How soon an alert is pushed, ms: those of one moment go together. */
+export const OTLP_ALERT_DELAY_MS = 250;
+
+/** How long after its timeout a push is given up from outside, ms: an answer may trickle for ever. */
+export const OTLP_GRACE_MS = 500;

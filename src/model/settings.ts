@@ -14,6 +14,7 @@ import {
   RECV_BUFFER_BYTES_MAX,
   TICK_SECONDS,
 } from './limits.js';
+import { metricsSettings, otlpSettings } from './metrics-settings.js';
 import { TCP_TIMEOUT_NAMES, type TcpTimeoutName } from './record.js';
 
 const positive = (text: string) =>
@@ -210,6 +211,8 @@ export const settingsSchema = v.strictObject({
     }),
     {},
   ),
+  metrics: v.optional(metricsSettings, {}),
+  otlp: v.optional(otlpSettings, {}),
   burst: v.optional(
     v.strictObject({
       ratio: v.optional(

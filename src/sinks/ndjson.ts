@@ -13,7 +13,7 @@ import { CtwatchError } from '../model/errors.js';
 import { type CtEvent, EVENTS_VERSION } from '../model/events.js';
 import { OUTPUT_END_TIMEOUT_MS, OUTPUT_QUEUE_BYTES, OUTPUT_QUEUE_FLOW_RATIO } from '../model/limits.js';
 import { formatFlowLine } from './flow-line.js';
-import type { Sink } from './sink.js';
+import type { OutputHealth, Sink } from './sink.js';
 
 /** Bytes handed to the stream at once: the capacity of a pipe. */
 const CHUNK_BYTES = 64 * 1024;
@@ -50,6 +50,8 @@ export class NdjsonSink implements Sink {
   #blocked = false;
   #closed = false;
   #lostLines = 0;
+  /** In losses that are over. */
+  #lostLinesBefore = 0;
   #lostFlowLines = 0;
   #lossTold = false;
   #lastUnixSeconds = 0;
@@ -85,6 +87,11 @@ export class NdjsonSink implements Sink {
       return;
     }
     this.#log(event);
+  }
+
+  health(): readonly OutputHealth[] {
+    const queuedBytes = this.#lineBytes + this.#stream.writableLength;
+    return [{ output: 'stdout', queuedBytes, lostLines: this.#lostLinesBefore + this.#lostLines }];
   }
 
   /** For a source that can wait: undefined while the reader keeps up, else what resolves when it has, or has gone. */
@@ -181,6 +188,7 @@ export class NdjsonSink implements Sink {
       less_certain: [],
     });
     if (phase === 'end') {
+      this.#lostLinesBefore += this.#lostLines;
       this.#lostLines = 0;
       this.#lostFlowLines = 0;
     }

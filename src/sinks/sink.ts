@@ -2,6 +2,16 @@
 import type { CtEvent } from '../model/events.js';
 import type { TickObservation } from '../pipeline/observed.js';
 
+/** What waits in an output, and what it could not deliver since the start. */
+export interface OutputHealth {
+  /** `stdout`, or the path of a file. */
+  readonly output: string;
+  /** Text that waits for its reader, bytes. */
+  readonly queuedBytes: number;
+  /** All that were dropped, those of type `flow` included. */
+  readonly lostLines: number;
+}
+
 export interface Sink {
   /** Each event, in order. Neither waits nor throws: what cannot be delivered is counted and told. */
   write(event: CtEvent): void;
@@ -9,6 +19,8 @@ export interface Sink {
   observe?(tick: TickObservation): void;
   /** SIGHUP: opens anew what it writes to, since a file may have been moved away. The `config` event comes after it. */
   reopen?(): void;
+  /** Of each output it writes lines to. */
+  health?(): readonly OutputHealth[];
   /** Resolves when all of it is delivered, or its time is over. */
   end(): Promise<void>;
 }
@@ -35,6 +47,10 @@ export class FanOut implements Sink {
 
   reopen(): void {
     for (const sink of this.#sinks) sink.reopen?.();
+  }
+
+  health(): readonly OutputHealth[] {
+    return this.#sinks.flatMap((sink) => sink.health?.() ?? []);
   }
 
   async end(): Promise<void> {

@@ -7,12 +7,15 @@ import { formatSchema } from '../../src/cli/schema.js';
 import { ERROR_CODES, ERRORS } from '../../src/model/errors.js';
 import { EVENT_SCHEMAS, eventSchema } from '../../src/model/events.js';
 import { settingsSchema } from '../../src/model/settings.js';
+import { METRIC_GROUPS } from '../../src/sinks/metrics/metric-catalogue.js';
 
 interface Reference {
   readonly EVENTS_PAGE: string;
   readonly ERRORS_PAGE: string;
+  readonly METRICS_PAGE: string;
   readExamples(page: string): unknown[];
   formatEventsPage(from: { schema: unknown; settingsSchema: unknown }, examples: readonly unknown[]): string;
+  formatMetricsPage(page: string, groups: typeof METRIC_GROUPS): string;
   formatErrorsPage(from: {
     errors: typeof ERRORS;
     degradedCodes: typeof DEGRADED_CODES;
@@ -20,9 +23,8 @@ interface Reference {
   }): string;
 }
 const script = new URL('../../scripts/reference.mjs', import.meta.url);
-const { EVENTS_PAGE, ERRORS_PAGE, readExamples, formatEventsPage, formatErrorsPage } = (await import(
-  script.href
-)) as Reference;
+const reference = (await import(script.href)) as Reference;
+const { EVENTS_PAGE, ERRORS_PAGE, METRICS_PAGE, readExamples, formatEventsPage, formatErrorsPage } = reference;
 
 /** Complete by type: a reason that is new does not compile here until it is listed. */
 const REASONS: Readonly<Record<ForecastReason, true>> = {
@@ -50,6 +52,14 @@ describe('docs/events.md', () => {
     expect(rows.length).toBeGreaterThan(100);
     const meaningless = rows.filter((line) => / \|\s*\|$/.test(line)).map((line) => line.split(' | ')[0]);
     expect(meaningless).toEqual([]);
+  });
+});
+
+describe('docs/metrics.md', () => {
+  it('lists what the catalogue has', () => {
+    const page = readFileSync(METRICS_PAGE, 'utf8');
+    expect(page).toBe(reference.formatMetricsPage(page, METRIC_GROUPS));
+    expect(page).toContain('`ctwatch_conntrack_entries`');
   });
 });
 

@@ -30,7 +30,10 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   kernel: [],
   recording: [],
   pipeline: ['rxjs'],
-  sinks: ['pino'],
+  sinks: [
+    ...['pino', 'prom-client', '@opentelemetry/api', '@opentelemetry/resources', '@opentelemetry/sdk-metrics'],
+    ...['@opentelemetry/exporter-logs-otlp-http', '@opentelemetry/exporter-metrics-otlp-http'],
+  ],
   views: [],
   cli: ['rxjs', 'valibot', 'commander', 'smol-toml', '@valibot/to-json-schema'],
   'index.ts': [],
