@@ -26,6 +26,8 @@ const TEST_PACKAGES = {
   ...{ 'redis-server': 'redis-server', sidekiq: 'ruby-sidekiq' },
   // Man pages and completions are read by what will read them.
   ...{ mandoc: 'mandoc', zsh: 'zsh', fish: 'fish' },
+  // What the metrics are for, and a certificate for a collector.
+  ...{ prometheus: 'prometheus', 'prometheus-alertmanager': 'prometheus-alertmanager', openssl: 'openssl' },
 };
 /** The addon for the other architecture, and what reads an addon. */
 const RELEASE_PACKAGES = { 'aarch64-linux-gnu-g++': 'g++-aarch64-linux-gnu', readelf: 'binutils' };

@@ -5,7 +5,7 @@
 
 /**
  * Every key with its type and meaning, in the order of the schema. `path` begins at the root, or at the table of the list that
- * `list` names; a key of a list has no variable. A `duration` is in seconds.
+ * `list` names; a key of a list, and a table of texts, have no variable. A `duration` is in seconds.
  */
 export function listSettings(schema, path = []) {
   const inner = schema.type === 'optional' ? schema.wrapped : schema;
@@ -18,7 +18,7 @@ export function listSettings(schema, path = []) {
   const item = list && flattenPipe(list.item).find((action) => action.entries !== undefined);
   if (item !== undefined) return listSettings(item).map(({ variable, ...setting }) => ({ ...setting, list: path }));
   const value = { path, ...describeValue(actions, schema.default) };
-  // Neither has a table of texts.
+  // A table of texts fits in no variable.
   if (value.type === 'table') return [value];
   return [{ ...value, variable: `CTWATCH_${path.join('_').toUpperCase()}` }];
 }
