@@ -2,8 +2,6 @@
  * The metrics of a stream: served to Prometheus, pushed to an OpenTelemetry collector, or both, as the settings ask. A file of its own in
  * `dist/`, since the libraries it needs would double what every command loads. What fails is a notice and ends nothing.
  */
-import { NOTICES } from '../analysis/degraded.js';
-import type { EventOf } from '../model/events.js';
 import { LISTEN_RETRY_MS } from '../model/limits.js';
 import { type ListenAddress, parseListenAddress } from '../model/listen-address.js';
 import type { OtlpSettings } from '../model/metrics-settings.js';
@@ -13,11 +11,12 @@ import { MetricsState } from '../sinks/metrics/metrics-state.js';
 import { OtlpPush } from '../sinks/metrics/otlp-push.js';
 import type { OtlpSubject } from '../sinks/metrics/otlp-records.js';
 import { FanOut, type OutputHealth, type Sink } from '../sinks/sink.js';
+import type { EarlyNotices } from './notices.js';
 
 export interface MetricsOptions extends OtlpSubject {
   readonly settings: Pick<Settings, 'metrics' | 'otlp'>;
-  /** Where notices go. */
-  readonly notices: Pick<Sink, 'write'>;
+  /** Takes notices; one may come before the `start` line. */
+  readonly notices: Pick<EarlyNotices, 'tell'>;
   /** Of the stream's other sinks. */
   readonly outputs: () => readonly OutputHealth[];
 }
@@ -47,11 +46,14 @@ function serve(address: ListenAddress, state: MetricsState, { notices }: Metrics
     endpoint = opening;
     try {
       await opening.open(address);
-      if (isTold) notices.write(noticeOf('metrics_served', where, remedyFor(address)));
+      if (isTold) notices.tell('metrics_served', { detail: where, remedy: remedyFor(address), level: 'info' });
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (!isTold)
-        notices.write(noticeOf('metrics_unavailable', `${where}: ${code ?? message}`, remedyFor(address, code)));
+        notices.tell('metrics_unavailable', {
+          detail: `${where}: ${code ?? message}`,
+          remedy: remedyFor(address, code),
+        });
       isTold = true;
       timer = setTimeout(() => void open(), LISTEN_RETRY_MS).unref();
     }
@@ -79,22 +81,17 @@ function openPush(
   const { origin } = new URL(settings.endpoint);
   const remedy = `curl -i -X POST -H 'content-type: application/json' -d '{}' ${origin}/v1/metrics`;
   const onChange = (failure?: string) =>
-    notices.write(
-      failure === undefined
-        ? noticeOf('otlp_restored', origin, remedy)
-        : noticeOf('otlp_failing', `${origin}: ${failure}`, remedy),
-    );
+    failure === undefined
+      ? notices.tell('otlp_restored', { detail: origin, remedy, level: 'info' })
+      : notices.tell('otlp_failing', { detail: `${origin}: ${failure}`, remedy });
   try {
     return new OtlpPush({ settings, state, hostname, version, netns, onChange });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    notices.write(noticeOf('otlp_failing', `${settings.ca_file}: ${code ?? message}`, `ls -l ${settings.ca_file}`));
+    notices.tell('otlp_failing', {
+      detail: `${settings.ca_file}: ${code ?? message}`,
+      remedy: `ls -l ${settings.ca_file}`,
+    });
     return undefined;
   }
-}
-
-function noticeOf(code: keyof typeof NOTICES, detail: string, remedy: string): EventOf<'notice'> {
-  const text = NOTICES[code];
-  const level = code === 'metrics_served' || code === 'otlp_restored' ? 'info' : 'warn';
-  return { type: 'notice', level, unixSeconds: Date.now() / 1000, msg: `${text} (${detail})`, code, text, remedy };
 }

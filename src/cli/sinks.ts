@@ -3,7 +3,6 @@
  * cannot be opened or fails later is told as a notice and ends nothing.
  */
 import { hostname } from 'node:os';
-import { NOTICES } from '../analysis/degraded.js';
 import type { ServiceManager } from '../kernel/service-manager.js';
 import type { CtwatchError } from '../model/errors.js';
 import type { Settings } from '../model/settings.js';
@@ -12,6 +11,7 @@ import { isJournal, journalPrefix } from '../sinks/journal.js';
 import { NdjsonSink } from '../sinks/ndjson.js';
 import { FanOut, type Sink } from '../sinks/sink.js';
 import { SystemdSink } from '../sinks/systemd.js';
+import { EarlyNotices, tellNotice } from './notices.js';
 import { VERSION } from './version.js';
 
 export interface SinkOptions {
@@ -32,27 +32,19 @@ export async function openSinks({ settings, manager, onClosed }: SinkOptions): P
   const sinks = new FanOut([stdout]);
   if (manager !== undefined) {
     const onFailure = ({ code, message }: NodeJS.ErrnoException) =>
-      tellNotice(sinks, 'notify_failed', 'systemctl status ctwatch', code ?? message);
+      tellNotice(sinks, 'notify_failed', { remedy: 'systemctl status ctwatch', detail: code ?? message });
     sinks.add(new SystemdSink({ manager, onFailure }));
   }
-  if (toJournal && flows) sinks.add(flowsLeftOut(sinks));
+  const early = new EarlyNotices(sinks);
+  if (toJournal && flows) early.tell('flows_left_out', { remedy: 'ctwatch stream --flows > FILE' });
   if (state_dir !== undefined && state_dir !== '') sinks.add(openEvidence(state_dir, sinks));
   if (hasMetrics(settings)) {
     const { openMetrics } = await import('./metrics.js');
     const outputs = () => sinks.health();
-    sinks.add(openMetrics({ settings, notices: sinks, outputs, hostname: hostname(), version: VERSION, netns }));
+    sinks.add(openMetrics({ settings, notices: early, outputs, hostname: hostname(), version: VERSION, netns }));
   }
+  sinks.add(early);
   return sinks;
-}
-
-/** Tells once, after the start, that the journal gets no flows. */
-function flowsLeftOut(notices: Pick<Sink, 'write'>): Sink {
-  return {
-    write: ({ type }) => {
-      if (type === 'start') tellNotice(notices, 'flows_left_out', 'ctwatch stream --flows > FILE');
-    },
-    end: () => Promise.resolve(),
-  };
 }
 
 function hasMetrics({ metrics, otlp }: Settings): boolean {
@@ -65,14 +57,7 @@ export function openEvidence(directory: string, notices: Pick<Sink, 'write'>): S
     directory,
     onFailure: ({ code, message }) => {
       const remedy = code === 'ENOSPC' ? `df -h ${directory}` : `sudo install -d -m 0700 -o "$USER" ${directory}`;
-      tellNotice(notices, 'evidence_failed', remedy, code ?? message);
+      tellNotice(notices, 'evidence_failed', { remedy, detail: code ?? message });
     },
   });
-}
-
-/** Writes a notice of its own time; `detail` says what exactly. */
-function tellNotice(to: Pick<Sink, 'write'>, code: keyof typeof NOTICES, remedy: string, detail?: string): void {
-  const text = NOTICES[code];
-  const msg = detail === undefined ? text : `${text} (${detail})`;
-  to.write({ type: 'notice', level: 'warn', unixSeconds: Date.now() / 1000, msg, code, text, remedy });
 }

@@ -122,7 +122,8 @@ export class OtlpPush implements Sink {
     if (failure !== undefined) this.#counts.failedPushes++;
     if ((failure !== undefined) === this.#failing) return;
     this.#failing = failure !== undefined;
-    this.#options.onChange(failure);
+    // Nobody is told any more: the last line is written.
+    if (!this.#ended) this.#options.onChange(failure);
   }
 
   /** Why it failed, in a few words; undefined when all of it was taken. */
