@@ -4,7 +4,7 @@ import { diagnose, ILLNESSES } from '../../src/analysis/diagnosis/diagnosis.js';
 import type { StageCounts, Traits } from '../../src/analysis/diagnosis/flow-traits.js';
 import { type Suspect, SYMPTOMS, symptomsOf } from '../../src/analysis/diagnosis/symptoms.js';
 import { FLOW_STAGES, type FlowStage } from '../../src/analysis/flow-stage.js';
-import { DIAGNOSIS_CODES } from '../../src/model/events.js';
+import { DIAGNOSIS_CODES } from '../../src/model/alert-fields.js';
 
 function stages(counts: Partial<Record<FlowStage, number>> = {}): StageCounts {
   return Object.fromEntries(FLOW_STAGES.map((stage) => [stage, counts[stage] ?? 0])) as StageCounts;

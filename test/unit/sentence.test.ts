@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DIAGNOSIS_CODES } from '../../src/model/events.js';
+import { DIAGNOSIS_CODES } from '../../src/model/alert-fields.js';
 import {
   describeAlert,
   describeForecast,
