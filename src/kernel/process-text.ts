@@ -5,7 +5,7 @@
  * from its last parenthesis on. Of a cgroup, the deepest part that systemd or a container runtime has named counts.
  * Sources: proc_pid_stat(5), cgroups(7), systemd.unit(5), the names that the runtimes give (see the table of the tests).
  */
-import { boundText } from '../model/owner.js';
+import { boundText } from '../model/printable-text.js';
 
 export interface ProcessStat {
   readonly name: string;

@@ -5,7 +5,8 @@
  * while it holds the process's directory, on a worker.
  */
 import { OWNER_PROCESSES_MAX } from '../model/limits.js';
-import { boundText, type Owner, ownerKey } from '../model/owner.js';
+import { type Owner, ownerKey } from '../model/owner.js';
+import { boundText } from '../model/printable-text.js';
 import type { OwnerAnswer, ProcessFacts } from './addon.js';
 import { parseCgroup, parseCgroupPath, parseStat } from './process-text.js';
 

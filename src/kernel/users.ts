@@ -1,6 +1,6 @@
 /** Names of users by their number: /etc/passwd, read when the first is asked for. No directory service is asked. */
 import { readFileSync, statSync } from 'node:fs';
-import { boundText } from '../model/owner.js';
+import { boundText } from '../model/printable-text.js';
 
 const PASSWD = '/etc/passwd';
 

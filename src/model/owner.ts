@@ -3,10 +3,8 @@
  *
  * The `key` is the same for all processes of one program in one unit or container, and stays when it is started again: what is
  * usual for a service can be learned, and ten thousand short-lived processes are one owner. The process is told beside it.
- * Texts come from whoever named a process: they are cut to a limit and hold no control characters, whatever the bytes were.
+ * Texts come from whoever named a process: see `printable-text.ts`.
  */
-import { OWNER_TEXT_CHARS } from './limits.js';
-
 /** What could be told. A part that is not known is absent; at least one part besides `key` is there. */
 export interface Owner {
   /** See `ownerKey`. */
@@ -67,17 +65,4 @@ export interface OwnerSighting {
 export function ownerKey({ container, unit, uid, name }: Omit<Owner, 'key'>): string {
   const place = container ?? unit ?? (uid === undefined ? 'unknown' : `uid ${uid}`);
   return name === undefined ? place : `${place}/${name}`;
-}
-
-const DECODER = new TextDecoder();
-
-/** Control characters, line and paragraph separators, and marks that turn the direction of text. */
-const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
-
-/** Bytes as text: what is not UTF-8 or not printable becomes U+FFFD; at most `charsMax` characters, then an ellipsis. */
-export function boundText(bytes: Uint8Array, charsMax: number = OWNER_TEXT_CHARS): string {
-  // Four bytes are the longest character: what lies behind can only be cut off.
-  const text = DECODER.decode(bytes.subarray(0, charsMax * 4 + 4)).replace(UNPRINTABLE, '\ufffd');
-  const chars = [...text];
-  return chars.length <= charsMax ? text : `${chars.slice(0, charsMax).join('')}…`;
 }

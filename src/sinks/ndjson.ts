@@ -12,6 +12,7 @@ import { pino } from 'pino';
 import { CtwatchError } from '../model/errors.js';
 import { type CtEvent, EVENTS_VERSION } from '../model/events.js';
 import { OUTPUT_END_TIMEOUT_MS, OUTPUT_QUEUE_BYTES, OUTPUT_QUEUE_FLOW_RATIO } from '../model/limits.js';
+import { printable } from '../model/printable-text.js';
 import { formatFlowLine } from './flow-line.js';
 import type { OutputHealth, Sink } from './sink.js';
 
@@ -61,7 +62,7 @@ export class NdjsonSink implements Sink {
     this.#options = options;
     this.#stream = options.stream;
     this.#queueBytes = options.queueBytes ?? OUTPUT_QUEUE_BYTES;
-    const base = { host: hostname, v: EVENTS_VERSION, ...(netns !== undefined && { netns }) };
+    const base = { host: printable(hostname), v: EVENTS_VERSION, ...(netns !== undefined && { netns }) };
     this.#head = `,${JSON.stringify(base).slice(1, -1)}`;
     this.#logger = pino(
       {

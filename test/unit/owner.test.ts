@@ -1,6 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { boundText, ownerKey } from '../../src/model/owner.js';
+import { ownerKey } from '../../src/model/owner.js';
 
 describe('the key of an owner', () => {
   it.each([
@@ -17,40 +16,5 @@ describe('the key of an owner', () => {
   it('is the same for every process of a program in its unit, and stays when it is started again', () => {
     const of = (pid: number, startTicks: number) => ownerKey({ pid, startTicks, unit: 'job.service', name: 'job' });
     expect(of(1, 5)).toBe(of(70_000, 99));
-  });
-});
-
-describe('text from bytes', () => {
-  it.each([
-    ['plain', Buffer.from('redis-server'), 'redis-server'],
-    ['a newline and an escape', Buffer.from('a\nb\u001b[31m'), 'a\ufffdb\ufffd[31m'],
-    ['text that would be shown backwards', Buffer.from('gpj.\u202eexe'), 'gpj.\ufffdexe'],
-    ['separators that end a line for some', Buffer.from('a\u2028b\u0085c'), 'a\ufffdb\ufffdc'],
-    ['no UTF-8', Uint8Array.of(0x61, 0xff, 0xfe, 0x62), 'a\ufffd\ufffdb'],
-    ['a character cut in the middle', Uint8Array.of(0x61, 0xc3), 'a\ufffd'],
-    ['nothing', new Uint8Array(0), ''],
-  ])('%s', (_, bytes, text) => {
-    expect(boundText(bytes)).toBe(text);
-  });
-
-  it('is cut between characters', () => {
-    expect(boundText(Buffer.from('ä'.repeat(10)), 3)).toBe('äää…');
-    expect(boundText(Buffer.from('𝕏'.repeat(10)), 9)).toBe(`${'𝕏'.repeat(9)}…`);
-    expect(boundText(Buffer.from('ä'.repeat(3)), 3)).toBe('äää');
-  });
-
-  it('is short, printable and valid JSON whatever the bytes', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 400 }), fc.integer({ min: 1, max: 64 }), (bytes, max) => {
-        const text = boundText(bytes, max);
-        expect([...text].length).toBeLessThanOrEqual(max + 1);
-        expect(text).not.toMatch(/\p{Cc}/u);
-        expect(Buffer.from(text).toString()).toBe(text);
-      }),
-    );
-  });
-
-  it('takes no more of 4 MB than it shows', () => {
-    expect(boundText(new Uint8Array(4 * 1024 * 1024).fill(0x41), 100)).toBe(`${'A'.repeat(100)}…`);
   });
 });
