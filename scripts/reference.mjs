@@ -52,7 +52,7 @@ const EXAMPLE_KINDS = [
 
 const REASONS = {
   learning: 'too little has been seen of how long entries stay, or the watch has just begun',
-  loss: 'more than a fifth of the recent events was lost',
+  loss: 'more than 60 % of the recent events were lost',
   no_events: 'the kernel sends no events (nf_conntrack_events=0)',
   no_max: 'nf_conntrack_max is not known; give `--assume-max`',
   no_table: 'the table has not been read for more than 5 s',

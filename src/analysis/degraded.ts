@@ -37,6 +37,9 @@ export const NOTICES = {
   metrics_served: 'metrics are served now',
   otlp_failing: 'the OpenTelemetry collector does not take what is pushed: alerts wait, metrics are missing there',
   otlp_restored: 'the OpenTelemetry collector takes what is pushed again',
+  owners_failed: 'owners of flows cannot be asked for: they stay untold',
+  owners_told: 'owners of flows are told again',
+  budget_owner_unseen: 'nobody of the name that a budget has was seen: it is misspelt, or has not run',
   table_fresh: 'the kernel tells the size of the table again',
 } as const;
 

@@ -6,6 +6,7 @@ import { CENSUS_DIMENSIONS, type CensusDimension } from '../model/census-fields.
 import { CtwatchError } from '../model/errors.js';
 import { censusEvent } from '../pipeline/census-event.js';
 import { type DumpObservation, DumpWatch } from '../pipeline/dump-watch.js';
+import { ownersEvent } from '../pipeline/owner-events.js';
 import { NdjsonSink } from '../sinks/ndjson.js';
 import { formatCensus } from '../views/census-table.js';
 
@@ -22,15 +23,18 @@ export interface WhoOptions {
 /** Lists the table and prints it. Throws the `CtwatchError` that prevented it. */
 export async function runWho({ by, top, netns, json }: WhoOptions): Promise<void> {
   const dimensions = parseDimensions(by);
-  const { census, table, collected, durationSeconds, at } = await takeCensus(netns);
+  const { dump, ownersError } = await takeCensus(netns);
+  const { census, table, collected, durationSeconds, at } = dump;
   const event = censusEvent({
     ...{ census, durationSeconds, collected, trigger: 'request', unixSeconds: at.unixSeconds },
     ...{ count: table?.count, max: table?.max },
     by: { dimensions, rowsMax: top },
   });
+  const notice = ownersError && ownersEvent(at.unixSeconds, ownersError);
   if (!json && process.stdout.isTTY) {
     const where = netns === undefined ? hostname() : `${netns} on ${hostname()}`;
-    process.stdout.write(formatCensus(event, where));
+    const failed = notice === undefined ? '' : `\n${notice.msg}; remedy: ${notice.remedy}\n`;
+    process.stdout.write(`${formatCensus(event, where)}${failed}`);
     return;
   }
   let failure: CtwatchError | undefined;
@@ -38,6 +42,7 @@ export async function runWho({ by, top, netns, json }: WhoOptions): Promise<void
     failure = error;
   };
   const sink = new NdjsonSink({ stream: process.stdout, hostname: hostname(), netns, onClosed });
+  if (notice !== undefined) sink.write(notice);
   sink.write(event);
   await sink.end();
   if (failure !== undefined) throw failure;
@@ -45,14 +50,20 @@ export async function runWho({ by, top, netns, json }: WhoOptions): Promise<void
 
 type Whole = DumpObservation & Required<Pick<DumpObservation, 'census'>>;
 
-async function takeCensus(netns: string | undefined): Promise<Whole> {
+/** The dump, and why owners could not be asked for. */
+async function takeCensus(
+  netns: string | undefined,
+): Promise<{ readonly dump: Whole; readonly ownersError?: CtwatchError | undefined }> {
   const owners = new Owners();
   const watch = new DumpWatch(undefined, (columns, row) => owners.ownerOf(columns, row));
   let dump: DumpObservation | undefined;
+  let ownersError: CtwatchError | undefined;
   try {
     const next: TableListOptions['next'] = (record) => {
-      if (record.type === 'owners') owners.observe(record.at.monotonicSeconds, record.sightings);
-      else dump = watch.observe(record) ?? dump;
+      if (record.type === 'owners') {
+        owners.observe(record.at.monotonicSeconds, record.sightings);
+        ownersError ??= record.error;
+      } else dump = watch.observe(record) ?? dump;
     };
     await listTable({ netns, next });
     if (dump?.error !== undefined) throw dump.error;
@@ -60,7 +71,7 @@ async function takeCensus(netns: string | undefined): Promise<Whole> {
     throw withRemedy(error, netns);
   }
   const { census } = dump as DumpObservation;
-  return { ...(dump as DumpObservation), census: census as Whole['census'] };
+  return { dump: { ...(dump as DumpObservation), census: census as Whole['census'] }, ownersError };
 }
 
 /** The command that would have worked. */

@@ -290,8 +290,8 @@ class LiveReader {
   }
 
   #emitTick(at: Instant, end = false): void {
-    const sightings = this.#owners?.take(at.monotonicSeconds, end) ?? [];
-    if (sightings.length > 0) this.#observer.next({ type: 'owners', at, sightings });
+    const owners = this.#owners?.takeRecord(at, end);
+    if (owners !== undefined) this.#observer.next(owners);
     const stats = this.#stats?.take();
     this.#observer.next({
       type: 'tick',

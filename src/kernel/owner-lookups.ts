@@ -7,10 +7,11 @@
  *
  * A short connection is closed before the next drain, so fresh flows are what shares are told from. Of a pick whose socket is gone
  * nothing is said: it was asked for too late. A question costs the CPU time that it took to read /proc; until that is paid at
- * the allowed rate, none is asked.
+ * the allowed rate, none is asked. One that fails is told, and after a minute the next is tried.
  */
 import { formatAddress } from '../model/address.js';
 import type { EventBatch } from '../model/batch.js';
+import type { CtwatchError } from '../model/errors.js';
 import {
   OWNER_CHUNK_ENTRIES,
   OWNER_CPU_SECONDS,
@@ -20,11 +21,13 @@ import {
   OWNER_PENDING_SECONDS,
   OWNER_PICK_SECONDS,
   OWNER_PROBES_PER_SECOND,
+  OWNER_RETRY_SECONDS,
   OWNER_SCAN_CPU_RATIO,
   OWNER_SCAN_SLICE_SECONDS,
 } from '../model/limits.js';
 import type { Owner, OwnerSighting } from '../model/owner.js';
 import { isIcmp, TCP } from '../model/protocol.js';
+import type { Instant, OwnersRecord } from '../model/record.js';
 import {
   type ConntrackSocket,
   effectiveCapabilities,
@@ -33,6 +36,7 @@ import {
   type OwnerAnswer,
   type OwnerQuestion,
   SOCKET_MATCH,
+  toCtwatchError,
 } from './addon.js';
 import { copyFlow, FlowSample, type SampledFlow } from './flow-sample.js';
 import { Processes } from './processes.js';
@@ -103,6 +107,9 @@ export class OwnerLookups {
   readonly #sightings = new Map<string, { sighting: Sighting; count: number }>();
   #picks: SampledFlow[] = [];
   #asking = false;
+  /** Until when nothing is asked, as the last question failed. */
+  #pausedUntilSeconds = Number.NEGATIVE_INFINITY;
+  #failure: CtwatchError | undefined;
 
   constructor(options: OwnerLookupsOptions) {
     this.#options = options;
@@ -172,8 +179,18 @@ export class OwnerLookups {
     return taken;
   }
 
+  /** The same, and what went wrong, as a record; undefined when there is nothing to tell. */
+  takeRecord(at: Instant, end = false): OwnersRecord | undefined {
+    const sightings = this.take(at.monotonicSeconds, end);
+    const error = this.#failure;
+    this.#failure = undefined;
+    if (sightings.length === 0 && error === undefined) return undefined;
+    return { type: 'owners', at, sightings, ...(error !== undefined && { error }) };
+  }
+
   #may(monotonicSeconds: number): boolean {
-    return !this.#asking && this.#known.left(monotonicSeconds) > 0;
+    if (this.#asking || monotonicSeconds < this.#pausedUntilSeconds) return false;
+    return this.#known.left(monotonicSeconds) > 0;
   }
 
   /** The first `newest` of the flows are fresh. */
@@ -194,9 +211,11 @@ export class OwnerLookups {
       const owners = this.#options.processes.describe(answer);
       this.#settle(waiting, answer, owners);
       this.#record(flows, newest, answer, owners, monotonicSeconds);
+    } catch (error) {
+      this.#pausedUntilSeconds = monotonicSeconds + OWNER_RETRY_SECONDS;
+      this.#failure = toCtwatchError(error, 'ERR_KERNEL_SOURCE');
+    } finally {
       this.#asking = false;
-    } catch {
-      // Closed, or a kernel that does not answer: owners stay untold, and asking on would cost a worker for two seconds each.
     }
   }
 

@@ -32,9 +32,8 @@ export async function listTable({ netns, next }: TableListOptions): Promise<void
       emit: (record) => record.type === 'census' && next(record),
       lookUp: async (batch) => {
         await owners.observeEntries(batch, performance.now() / 1000);
-        const at = readClocks();
-        const sightings = owners.take(at.monotonicSeconds, true);
-        if (sightings.length > 0) next({ type: 'owners', at, sightings });
+        const record = owners.takeRecord(readClocks(), true);
+        if (record !== undefined) next(record);
       },
       readClocks,
       isClosed: () => false,

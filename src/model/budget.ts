@@ -1,5 +1,6 @@
 /** What a budget is about: a destination, an owner, or what one owner has at one destination. Texts of the configuration, parsed. */
 import { parseAddress } from './address.js';
+import type { Owner } from './owner.js';
 
 /** A destination; without a port all of an address, without an address a port of any. */
 export interface BudgetDestination {
@@ -74,4 +75,10 @@ export function budgetKey({
   readonly owner?: string | undefined;
 }): string {
   return ['budget', transport, destination, owner].filter((part) => part !== undefined).join(' ');
+}
+
+/** Whether what was told of an owner is of this one. */
+export function isOwner(known: Owner, { part, value }: BudgetOwner): boolean {
+  // The short form of a container's id is its beginning.
+  return part === 'container' ? (known.container ?? '').startsWith(value) : known[part] === value;
 }

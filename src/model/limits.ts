@@ -113,6 +113,13 @@ export const OWNER_WHO_CPU_SECONDS = 1;
 /** Going through all processes in one question, seconds of CPU: it holds one of the four threads that read files. */
 export const OWNER_SCAN_SLICE_SECONDS = 0.02;
 
+/** After a question that failed none is asked for so long, seconds: a kernel that does not answer costs a worker for two each. */
+export const OWNER_RETRY_SECONDS = 60;
+
+/** A budget's owner that nobody was told to be is told as missing after so long, seconds, and so many flows with an owner. */
+export const OWNER_UNSEEN_SECONDS = 600;
+export const OWNER_UNSEEN_FLOWS_MIN = 100;
+
 /** Sockets whose process is still looked for, and how long, seconds: all processes of a large host, a slice at a time. */
 export const OWNER_PENDING_MAX = 256;
 export const OWNER_PENDING_SECONDS = 5;

@@ -214,6 +214,8 @@ export interface OwnersRecord {
   readonly type: 'owners';
   readonly at: Instant;
   readonly sightings: readonly OwnerSighting[];
+  /** A question failed: the next is asked a minute later. */
+  readonly error?: CtwatchError;
 }
 
 /** The last record of a source. With `error` it failed. */

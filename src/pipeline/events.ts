@@ -12,6 +12,7 @@ import type { CtEvent, EventOf } from '../model/events.js';
 import { EVENT_TRUESIZE_BYTES, FIRST_SAMPLE_SECONDS, TICK_SECONDS } from '../model/limits.js';
 import type { HostFacts } from '../model/record.js';
 import type { Reload } from '../model/reload.js';
+import { printable } from '../model/printable-text.js';
 import type { Settings } from '../model/settings.js';
 import { AlertEvents } from './alert-events.js';
 import { burstEvents } from './burst-events.js';
@@ -19,6 +20,7 @@ import { configEvent, failureFields } from './config-event.js';
 import { dumpEvents } from './dump-events.js';
 import { addCounters, NO_INCREASE, numbersOf, round, tableFields, topFields, totalsFields } from './fields.js';
 import type { CloseObservation, Observation, OpenObservation, TickObservation } from './observed.js';
+import { ownersEvent, unseenOwnerEvents } from './owner-events.js';
 import { describeSample, describeTable, formatCount, formatSeconds } from './sentence.js';
 
 /** The events of a source, without its flows. `version` is told by the `start` line. */
@@ -63,6 +65,8 @@ class Reporter {
         return dumpEvents(observation, this.#settings.assume_max);
       case 'reload':
         return this.#reload(observation);
+      case 'owners':
+        return [ownersEvent(observation.at.unixSeconds, observation.error)];
       case 'close':
         return [this.#stop(observation)];
     }
@@ -82,7 +86,7 @@ class Reporter {
     const table = tableFields({ count, blind, ...(max !== undefined && { max }) });
     this.#alerts.open(host);
     const degraded = listDegraded(host);
-    const where = host.netns === undefined ? host.hostname : `${host.netns} on ${host.hostname}`;
+    const where = printable(host.netns === undefined ? host.hostname : `${host.netns} on ${host.hostname}`);
     return {
       type: 'start',
       level: 'info',
@@ -109,6 +113,7 @@ class Reporter {
     if (tick.kernel !== undefined) this.#kernel = addCounters(this.#kernel, tick.kernel);
     const events = [
       ...this.#noticeEvents(tick),
+      ...unseenOwnerEvents(tick.at.unixSeconds, tick.unseenOwners ?? []),
       ...burstEvents(tick, () => this.#alerts.advise('burst', tick)),
       ...this.#lossEvents(tick),
     ];

@@ -12,6 +12,7 @@ import { defer, filter, map, type Observable, type OperatorFunction } from 'rxjs
 import { BurstDetector, type BurstSettings, type BurstSnapshot } from '../analysis/bursts/burst.js';
 import { DestinationBursts } from '../analysis/bursts/destination-bursts.js';
 import { TickParts } from '../analysis/bursts/tick-parts.js';
+import { BudgetOwners } from '../analysis/diagnosis/budget-owners.js';
 import { Suspects } from '../analysis/diagnosis/suspects.js';
 import { agedForecast, type Forecast, forecast } from '../analysis/forecast/forecast.js';
 import { Lifetimes } from '../analysis/forecast/lifetimes.js';
@@ -36,6 +37,7 @@ import type {
   Instant,
   KernelCounters,
   LossTotals,
+  OwnersRecord,
   SourceRecord,
   TableStats,
   TickRecord,
@@ -106,6 +108,8 @@ class Watch {
   readonly #destinationBursts: DestinationBursts;
   readonly #table: TableModel;
   readonly #dumps: DumpWatch;
+  readonly #budgetOwners: BudgetOwners;
+  #ownersFailed = false;
   #loss = NO_LOSS;
   #totals: Totals = { newEvents: 0, destroyEvents: 0 };
   /** Of the tick that is being filled. */
@@ -146,6 +150,7 @@ class Watch {
     this.#burst = new BurstDetector(ofTotal);
     this.#destinationBursts = new DestinationBursts(ofDestinations);
     this.#counters = host.counters;
+    this.#budgetOwners = new BudgetOwners(settings.budget);
     this.#table = new TableModel(host.table.count);
     this.#dumps = new DumpWatch(host.addresses, (columns, row) => this.#owners.ownerOf(columns, row));
     this.#observeTable(at.monotonicSeconds, host.table);
@@ -180,8 +185,7 @@ class Watch {
       case 'tick':
         return this.#observeTick(record);
       case 'owners':
-        this.#owners.observe(record.at.monotonicSeconds, record.sightings);
-        return undefined;
+        return this.#observeOwners(record);
       case 'close':
         return {
           ...record,
@@ -198,6 +202,16 @@ class Watch {
       newEvents: this.#totals.newEvents + this.#newEvents,
       destroyEvents: this.#totals.destroyEvents + this.#destroyEvents,
     };
+  }
+
+  /** That owners cannot be asked for is told when it begins, and when it is over. */
+  #observeOwners({ at, sightings, error }: OwnersRecord): Observation | undefined {
+    this.#owners.observe(at.monotonicSeconds, sightings);
+    this.#budgetOwners.observe(at.monotonicSeconds, sightings);
+    const failed = error !== undefined;
+    if (failed === this.#ownersFailed) return undefined;
+    this.#ownersFailed = failed;
+    return { type: 'owners', at, ...(failed && { error }) };
   }
 
   #observeEntries(atSeconds: number, { columns, newCount }: EventBatch): void {
@@ -252,6 +266,7 @@ class Watch {
     this.#newEvents = 0;
     this.#destroyEvents = 0;
     this.#reaped = false;
+    const unseenOwners = this.#budgetOwners.takeUnseen(atSeconds);
     const own = (talker: Talker) => this.#owners.own(talker, atSeconds);
     return {
       type: 'tick',
@@ -275,6 +290,7 @@ class Watch {
       lostEvents: lostNew + lostDestroy,
       lostRatio: this.#lostRatio(),
       collectedByDump: this.#dumps.hasCollected(atSeconds, DESTROY_WINDOW_SECONDS),
+      ...(unseenOwners.length > 0 && { unseenOwners }),
       ...(kernel !== undefined && { kernel }),
       ...(drains !== undefined && { drains }),
     };

@@ -57,8 +57,17 @@ export interface TickObservation {
   readonly collectedByDump: boolean;
   /** As the source tells them, for the metrics. */
   readonly drains?: DrainTotals;
+  /** Owners that the budgets name and nobody was told to be, each once. */
+  readonly unseenOwners?: readonly string[];
   /** Increase of the kernel's counters in this tick; absent when no reading came. */
   readonly kernel?: KernelCounters;
+}
+
+/** Owners cannot be asked for, with why; or again. */
+export interface OwnersObservation {
+  readonly type: 'owners';
+  readonly at: Instant;
+  readonly error?: CtwatchError;
 }
 
 export interface CloseObservation {
@@ -71,4 +80,10 @@ export interface CloseObservation {
   readonly loss: LossTotals;
 }
 
-export type Observation = OpenObservation | TickObservation | DumpObservation | Reload | CloseObservation;
+export type Observation =
+  | OpenObservation
+  | TickObservation
+  | DumpObservation
+  | OwnersObservation
+  | Reload
+  | CloseObservation;

@@ -1,6 +1,7 @@
 /** Blocks of bytes back to records: the mirror of `RecordEncoder`. A batch is leased until the next record is asked for. */
 import { CtwatchError, ERRORS, type ErrorCode } from '../model/errors.js';
 import type { OwnerSighting } from '../model/owner.js';
+import { printable } from '../model/printable-text.js';
 import type {
   CensusBeginRecord,
   CensusEndRecord,
@@ -10,6 +11,7 @@ import type {
   Instant,
   LookupsRecord,
   LossTotals,
+  OwnersRecord,
   TickRecord,
 } from '../model/record.js';
 import { BatchDecoder } from './batch-decoder.js';
@@ -55,7 +57,7 @@ export class RecordDecoder {
     const at = this.#decodeInstant(records, (head & RAW_TIMES) !== 0);
     switch (type) {
       case 'open': {
-        const { host, loss } = JSON.parse(records.text()) as { host: HostFacts; loss: LossTotals };
+        const { host, loss } = parseText(records.text()) as { host: HostFacts; loss: LossTotals };
         return { type, at, host, loss };
       }
       case 'entries':
@@ -72,7 +74,7 @@ export class RecordDecoder {
         return { type, at, newEvents, destroyEvents: records.varint() };
       }
       case 'owners':
-        return { type, at, sightings: JSON.parse(records.text()) as OwnerSighting[] };
+        return decodeOwners(at, records.text());
       case 'census':
         return this.#decodeCensus(streams, at);
       case 'close':
@@ -150,20 +152,33 @@ interface ErrorFields {
   readonly remedy: string;
 }
 
+/** A recording may come from anywhere: what it holds is shown like names of this host. */
+function parseText(text: string): unknown {
+  return JSON.parse(text, (_, value: unknown) => (typeof value === 'string' ? printable(value) : value));
+}
+
 /** A code that this program does not know is one of a later one. */
 function toError(error: ErrorFields): CtwatchError {
   return new CtwatchError({ ...error, code: error.code in ERRORS ? (error.code as ErrorCode) : 'ERR_KERNEL_SOURCE' });
 }
 
 function decodeClose(at: Instant, text: string): CloseRecord {
-  const { reason, error } = JSON.parse(text) as { reason: string; error?: ErrorFields };
+  const { reason, error } = parseText(text) as { reason: string; error?: ErrorFields };
   return { type: 'close', at, reason, ...(error !== undefined && { error: toError(error) }) };
+}
+
+/** The sightings alone, or with what went wrong. */
+function decodeOwners(at: Instant, text: string): OwnersRecord {
+  type Failed = { readonly sightings: OwnerSighting[]; readonly error: ErrorFields };
+  const fields = parseText(text) as OwnerSighting[] | Failed;
+  if (Array.isArray(fields)) return { type: 'owners', at, sightings: fields };
+  return { type: 'owners', at, sightings: fields.sightings, error: toError(fields.error) };
 }
 
 function decodeCensusText(at: Instant, text: string): CensusRecord {
   type Begin = Omit<CensusBeginRecord, 'type' | 'at'>;
   type End = Omit<CensusEndRecord, 'type' | 'at' | 'error'> & { readonly error?: ErrorFields };
-  const fields = JSON.parse(text) as Begin | End;
+  const fields = parseText(text) as Begin | End;
   if (fields.phase === 'begin') return { type: 'census', at, ...fields };
   const { error, ...rest } = fields;
   return { type: 'census', at, ...rest, ...(error !== undefined && { error: toError(error) }) };

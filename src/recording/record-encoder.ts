@@ -121,7 +121,13 @@ export class RecordEncoder {
         records.varint(record.destroyEvents);
         break;
       case 'owners':
-        records.text(JSON.stringify(record.sightings));
+        records.text(
+          JSON.stringify(
+            record.error === undefined
+              ? record.sightings
+              : { sightings: record.sightings, error: errorFields(record.error) },
+          ),
+        );
         break;
       case 'census':
         this.#encodeCensus(record);

@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream';
 import { lastValueFrom, toArray } from 'rxjs';
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
+import { CtwatchError } from '../../src/model/errors.js';
 import { type CtEvent, eventSchema } from '../../src/model/events.js';
 import { type Owner, type OwnerSighting, ownerKey } from '../../src/model/owner.js';
 import type { SourceRecord } from '../../src/model/record.js';
@@ -33,8 +34,8 @@ function recordsWith(sightings: readonly OwnerSighting[]): SourceRecord[] {
   );
 }
 
-async function eventsOf(source: ReturnType<typeof replaySource>): Promise<CtEvent[]> {
-  const events = fromSource(source).pipe(observe(defaultSettings), toEvents(defaultSettings, '9.9.9'), toArray());
+async function eventsOf(source: ReturnType<typeof replaySource>, settings = defaultSettings): Promise<CtEvent[]> {
+  const events = fromSource(source).pipe(observe(settings), toEvents(settings, '9.9.9'), toArray());
   return await lastValueFrom(events);
 }
 
@@ -104,6 +105,43 @@ describe('lines', () => {
       container: { id: 'f00d', pod: '8f2a1c3e' },
       user: { id: '0' },
     });
+  });
+
+  it('tell when owners cannot be asked for, and when they can again, live and replayed', async () => {
+    const error = new CtwatchError({ code: 'ERR_REQUEST_TIMEOUT', operation: 'socket-lookup', errno: 'ETIMEDOUT' });
+    let second = 0;
+    const records = recordsWith(TOLD).map((record): SourceRecord => {
+      if (record.type !== 'owners') return record;
+      second = record.at.monotonicSeconds - 1000;
+      return second < 5 || second > 9 ? record : { ...record, sightings: [], error };
+    });
+    const events = await eventsOf(replaySource(records));
+    const notices = events.flatMap((event) => (event.type === 'notice' ? [event] : []));
+    expect(notices.map(({ code, level }) => `${code} ${level}`)).toEqual(['owners_failed warn', 'owners_told info']);
+    expect(notices[0]?.msg).toContain('socket-lookup: the kernel did not answer a request in time, ETIMEDOUT');
+    const { files } = await recordToMemory(records);
+    const chunks = files.map((file, i) => chunksOf(file, `file ${i}`));
+    const replayed = await linesOf(await eventsOf(replayFiles({ groups: readRecording(chunks) })));
+    expect(replayed).toEqual(await linesOf(events));
+  });
+
+  it('tell once that nobody is whom a budget names', async () => {
+    const budget = [
+      { owner: 'sidekq.service', max_entries: 50 },
+      { owner: 'process:ruby', max_entries: 50_000 },
+    ];
+    const records = recordsWith(TOLD).map((record) => {
+      const at = { ...record.at, monotonicSeconds: 1000 + (record.at.monotonicSeconds - 1000) * 40 };
+      return { ...record, at } as SourceRecord;
+    });
+    const events = await eventsOf(replaySource(records), { ...defaultSettings, budget });
+    const notices = events.flatMap((event) =>
+      event.type === 'notice' && !event.code.startsWith('table_') ? [event] : [],
+    );
+    expect(notices.map(({ code, msg }) => [code, msg])).toEqual([
+      ['budget_owner_unseen', 'budget of sidekq.service: nobody of that name was seen in 10 min'],
+    ]);
+    await linesOf(events);
   });
 
   it('say nothing of owners when none were looked up', async () => {

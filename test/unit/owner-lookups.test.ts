@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { OwnerAnswer, OwnerQuestion } from '../../src/kernel/addon.js';
 import { OwnerLookups } from '../../src/kernel/owner-lookups.js';
 import { Processes } from '../../src/kernel/processes.js';
-import { OWNER_CHUNK_ENTRIES, OWNER_PENDING_MAX } from '../../src/model/limits.js';
+import { OWNER_CHUNK_ENTRIES, OWNER_PENDING_MAX, OWNER_RETRY_SECONDS } from '../../src/model/limits.js';
 import type { OwnerSighting } from '../../src/model/owner.js';
 import { batchOf } from '../support/records.js';
 
@@ -234,23 +234,32 @@ describe('what has no answer', () => {
     expect(sum(lookups.take(14))).toBeGreaterThan(500);
   });
 
-  it('ends the questions when the kernel cannot be asked', async () => {
+  it('tells that a question failed, and asks again a minute later', async () => {
     let asked = 0;
     const lookups = new OwnerLookups({
       ask: async () => {
         asked += 1;
-        throw new Error('closed');
+        throw Object.assign(new Error('the kernel refused a socket look-up'), {
+          operation: 'socket-lookup',
+          errno: 'ENOBUFS',
+        });
       },
       processes: new Processes({ userName: () => undefined, unixSeconds: () => 0 }),
       perSecond: 200,
       commandLine: false,
       patient: true,
     });
-    for (let i = 0; i < 5; i++) {
-      lookups.observe(flows(1), 10 + i, true);
+    const told = [];
+    for (let second = 0; second < OWNER_RETRY_SECONDS + 5; second++) {
+      const at = { monotonicSeconds: 10 + second, unixSeconds: 0 };
+      lookups.observe(flows(1), at.monotonicSeconds, true);
       await answered();
+      told.push(...[lookups.takeRecord(at) ?? []].flat());
     }
-    expect(asked).toBe(1);
-    expect(lookups.take(20, true)).toEqual([]);
+    expect(asked).toBe(2);
+    expect(told).toHaveLength(2);
+    expect(told[0]).toMatchObject({ type: 'owners', sightings: [], at: { monotonicSeconds: 10 } });
+    expect(told[0]?.error).toMatchObject({ code: 'ERR_KERNEL_SOURCE', operation: 'socket-lookup', errno: 'ENOBUFS' });
+    expect(told[1]?.at.monotonicSeconds).toBe(10 + OWNER_RETRY_SECONDS);
   });
 });

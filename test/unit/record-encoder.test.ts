@@ -251,7 +251,30 @@ describe('records written and read', () => {
         { ...flow, direction: 'forwarded', count: 1 },
       ],
     };
-    expect(roundTrip([record])).toEqual([record]);
+    const error = new CtwatchError({ code: 'ERR_REQUEST_TIMEOUT', operation: 'socket-lookup', errno: 'ETIMEDOUT' });
+    const [back, failed] = roundTrip([record, { ...record, error }]);
+    expect(back).toEqual(record);
+    expect(failed).toEqual({ ...record, error });
+    expect(failed).toMatchObject({ error: { message: error.message, errno: 'ETIMEDOUT' } });
+  });
+
+  it('gives back no text that a terminal would obey: a recording may come from anywhere', () => {
+    const name = 'web\n\u001b[2J\u009b\u202e';
+    const records = roundTrip([
+      { type: 'open', at, host: { ...HOST, hostname: name }, loss: NOTHING_YET.loss },
+      {
+        ...{ type: 'owners', at },
+        sightings: [
+          {
+            ...{ family: 2, protocol: 6, destination: '10.0.0.5', port: 1, count: 1, direction: 'accepted' },
+            owner: { key: name, name },
+          },
+        ],
+      },
+      { type: 'close', at, reason: name },
+    ]);
+    expect(JSON.stringify(records)).not.toMatch(/\\u00|\\n|[\p{Cc}\u202e]/u);
+    expect(records[2]).toMatchObject({ reason: 'web\ufffd\ufffd[2J\ufffd\ufffd' });
   });
 
   it('gives back what a source opened and ended with', () => {

@@ -9,9 +9,8 @@
  */
 
 import type { EventBatch, EventColumns } from '../../model/batch.js';
-import type { BudgetDestination, BudgetOwner } from '../../model/budget.js';
+import { type BudgetDestination, type BudgetOwner, isOwner } from '../../model/budget.js';
 import { FINDINGS_SECONDS, TOP_LISTED } from '../../model/limits.js';
-import type { Owner } from '../../model/owner.js';
 import { TCP, TCP_ESTABLISHED } from '../../model/protocol.js';
 import type { CensusEndRecord, CensusRecord } from '../../model/record.js';
 import type { BudgetSettings } from '../../model/settings.js';
@@ -330,11 +329,6 @@ function shares(weighed: readonly Weighed[]): Ranked[] {
 function isAt(talker: Talker, { family, address, port }: BudgetDestination): boolean {
   if (port !== undefined && talker.port !== port) return false;
   return address === undefined || (talker.family === family && address.every((byte, i) => byte === talker.address[i]));
-}
-
-function isOwner(known: Owner, { part, value }: BudgetOwner): boolean {
-  // The short form of a container's id is its beginning.
-  return part === 'container' ? (known.container ?? '').startsWith(value) : known[part] === value;
 }
 
 /** A source is a suspect when it makes most of the new flows, to more destinations than a few. */
