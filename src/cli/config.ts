@@ -7,6 +7,7 @@ import { parse as parseToml } from 'smol-toml';
 import * as v from 'valibot';
 import { CtwatchError } from '../model/errors.js';
 import { type Settings, settingsSchema } from '../model/settings.js';
+import { findRunbook } from './runbook.js';
 
 /** Read when `--config` is not given and it exists. */
 export const DEFAULT_CONFIG_PATH = '/etc/ctwatch/ctwatch.toml';
@@ -35,7 +36,12 @@ export function readSettings({ flags, environment, configPath }: ConfigSources):
   if (result.success) {
     // systemd may list several directories.
     const [stateDirectory] = (environment['STATE_DIRECTORY'] ?? '').split(':');
-    return { ...(stateDirectory && { state_dir: stateDirectory }), ...result.output };
+    const runbook = findRunbook();
+    return {
+      ...(stateDirectory && { state_dir: stateDirectory }),
+      ...(runbook !== undefined && { runbook_url: runbook }),
+      ...result.output,
+    };
   }
   const [issue] = result.issues;
   const key = (issue.path ?? []).map((item) => String(item.key));

@@ -187,6 +187,9 @@ const alert = v.object({
   severity: v.pipe(v.picklist(['warning', 'critical']), describe('When resolved: the one that ended')),
   key: v.pipe(v.string(), describe('Stable, for de-duplication')),
   since: v.pipe(timestamp, describe('When the condition began to hold, ISO 8601, UTC')),
+  rule: v.optional(
+    v.object({ reference: v.pipe(v.string(), describe('Address of its runbook page, see runbook_url')) }),
+  ),
   table,
   rate,
   forecast,

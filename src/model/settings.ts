@@ -163,6 +163,16 @@ export const settingsSchema = v.strictObject({
       describe('Where evidence of critical alerts is kept; default `$STATE_DIRECTORY` of systemd, none without it'),
     ),
   ),
+  runbook_url: v.optional(
+    v.pipe(
+      v.string(),
+      v.regex(
+        /^(?:[a-z][a-z0-9+.-]*:[!-~]+)?$/i,
+        'an address such as https://wiki.example/ctwatch/{name} is expected, or "" for none',
+      ),
+      describe('Page that an alert refers to, `{name}` standing for its name; default the installed `docs/runbook`'),
+    ),
+  ),
   flows: v.optional(v.pipe(v.boolean(), describe('One line per NEW and DESTROY')), false),
   census: v.optional(
     v.pipe(v.boolean(), describe('List the table while an alert on its size is near or firing, at most once a minute')),

@@ -147,6 +147,7 @@ export class AlertEvents {
       severity,
       key: budget === undefined ? name : budgetKey(budget),
       since: isoTime(sinceUnixSeconds),
+      ...this.#rule(name),
       table,
       rate,
       forecast,
@@ -157,6 +158,12 @@ export class AlertEvents {
       ...(isExplained && { diagnosis: diagnosisFields(findings.diagnosis) }),
       advice: resolved ? [] : this.advise(name, tick),
     };
+  }
+
+  /** Where to read what to do. */
+  #rule(name: AlertName): Pick<EventOf<'alert'>, 'rule'> {
+    const { runbook_url: address = '' } = this.#settings;
+    return address === '' ? {} : { rule: { reference: address.replaceAll('{name}', name) } };
   }
 
   /** What would help now, as an alert of this name has it. */

@@ -56,6 +56,17 @@ describe('an alert that fires', () => {
     expect(clear.filter(({ severity }) => severity === clear[0]?.severity)).toHaveLength(1);
   });
 
+  it('refers to its page', async () => {
+    const records = incident(30, () => undefined);
+    const referred = (settings: Partial<Settings>) =>
+      alertsOf(records, settings).then(([first]) => first?.rule?.reference);
+    expect(await referred({ runbook_url: 'https://wiki.example/{name}?from={name}' })).toBe(
+      'https://wiki.example/burst?from=burst',
+    );
+    expect(await referred({ runbook_url: '' })).toBeUndefined();
+    expect(await referred({})).toBeUndefined();
+  });
+
   it('changes its mind, but not at once', async () => {
     const alerts = await alertsOf(incident(60, (second) => (second < 30 ? TIME_WAIT : SYN_SENT)));
     const dead = alerts.find(({ diagnosis }) => diagnosis?.code === 'dead_backend');

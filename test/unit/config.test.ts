@@ -5,6 +5,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { readSettings } from '../../src/cli/config.js';
 import { parseDuration } from '../../src/model/duration.js';
 import { defaultSettings } from '../../src/model/settings.js';
+import { findRunbook } from '../../src/cli/runbook.js';
+import { defaultSettings, parseDuration } from '../../src/model/settings.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'ctwatch-config-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -16,7 +18,7 @@ const read = (flags: Record<string, unknown>, environment: Record<string, string
 
 describe('readSettings', () => {
   it('has defaults for everything', () => {
-    expect(read({})).toEqual(defaultSettings);
+    expect(read({})).toEqual({ ...defaultSettings, runbook_url: findRunbook() });
     expect(defaultSettings).toMatchObject({ interval: 10, flows: false, burst: { ratio: 4 } });
   });
 
@@ -36,6 +38,7 @@ describe('readSettings', () => {
     [{}, { CTWATCH_BURST_RATIO: '1' }, 'ERR_BAD_CONFIG', 'CTWATCH_BURST_RATIO'],
     [{}, { CTWATCH_ALERT_USAGE_WARNING_RATIO: '2' }, 'ERR_BAD_CONFIG', 'CTWATCH_ALERT_USAGE_WARNING_RATIO'],
     [{}, { CTWATCH_NOTHING: '1' }, 'ERR_BAD_CONFIG', 'CTWATCH_NOTHING'],
+    [{}, { CTWATCH_RUNBOOK_URL: 'our wiki' }, 'ERR_BAD_CONFIG', 'CTWATCH_RUNBOOK_URL'],
   ])('names what is wrong: %j %j', (flags, environment, code, operation) => {
     expect(() => read(flags, environment as Record<string, string>)).toThrow(
       expect.objectContaining({ code, operation }),
