@@ -59,6 +59,10 @@ const FLAG_NAMES: ReadonlyMap<string, string> = new Map([
 /** `--assume-max` for `assume_max`. */
 function flagName(path: Path): string {
   return FLAG_NAMES.get(path.join('.')) ?? `--${path.join('-').replaceAll('_', '-')}`;
+/** `--assume-max` for `assume_max`; one flag is shorter than its key, one has part of it as its value. */
+function flagName(path: Path): string {
+  if (path[0] === 'assume_timeout') return ['--assume-timeout', ...path.slice(1)].join(' ');
+  return path[0] === 'reap_at_ratio' ? '--reap-at' : `--${path.join('-').replaceAll('_', '-')}`;
 }
 
 function badValue(
@@ -67,7 +71,9 @@ function badValue(
   issue: v.BaseIssue<unknown>,
 ): CtwatchError {
   const unknownKey = issue.type === 'strict_object' && issue.expected === 'never';
-  const detail = unknownKey ? 'no such key' : `${issue.message} (got ${JSON.stringify(issue.input)})`;
+  // What valibot says itself of a type or a bound is for programmers.
+  const wanted = issue.message.startsWith('Invalid ') ? `${issue.expected} is expected` : issue.message;
+  const detail = unknownKey ? 'no such key' : `${wanted} (got ${JSON.stringify(issue.input)})`;
   return new CtwatchError({ code, operation, detail });
 }
 

@@ -106,15 +106,7 @@ export function createProgram(): Command {
     .description('Early warning for the Linux connection-tracking table: rates, bursts, time to full, who fills it.')
     .version(VERSION)
     .exitOverride()
-    .configureOutput({
-      outputError: (text, write) =>
-        write(
-          `ctwatch: ${text
-            .replace(/^error: /, '')
-            .trim()
-            .replaceAll('\n', ' ')} [ERR_BAD_OPTION]; remedy: ctwatch --help\n`,
-        ),
-    });
+    .configureOutput({ outputError: (text, write) => write(formatUsageError(text, '')) });
 
   program
     .command('stream', { isDefault: true })
@@ -254,7 +246,19 @@ export function createProgram(): Command {
       process.stdout.write(formatCompletion(program, shell));
     });
 
+  // Errors of an option refer to the help of its command.
+  for (const command of program.commands) {
+    command.configureOutput({ outputError: (text, write) => write(formatUsageError(text, `${command.name()} `)) });
+  }
   return program;
+}
+
+function formatUsageError(text: string, command: string): string {
+  const detail = text
+    .replace(/^error: /, '')
+    .trim()
+    .replaceAll('\n', ' ');
+  return `ctwatch: ${detail} [ERR_BAD_OPTION]; remedy: ctwatch ${command}--help\n`;
 }
 
 /** For commands without a sink: a closed pipe (`| head`) is an ordinary ending, another failure of the output is told. */
@@ -265,11 +269,23 @@ function endWithOutput(): void {
   });
 }
 
+/** A privilege that is missing is given by sudo: to the same command. */
+function withCommand(error: CtwatchError, args: readonly string[]): CtwatchError {
+  if (!error.code.startsWith('ERR_CAP_') || args.length === 0) return error;
+  const quoted = args.map((arg) => (/^[\w./:=@%,+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`));
+  return new CtwatchError({
+    ...error,
+    detail: error.message,
+    remedy: `sudo ctwatch ${quoted.join(' ')}`,
+    cause: error,
+  });
+}
+
 /** commander has printed its own message for the errors it throws. */
 export function exitStatusOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof CtwatchError) {
-    process.stderr.write(`${error.line}\n`);
+    process.stderr.write(`${withCommand(error, process.argv.slice(2)).line}\n`);
     return error.exitStatus;
   }
   throw error;

@@ -68,22 +68,17 @@ async function takeCensus(
     await listTable({ netns, next });
     if (dump?.error !== undefined) throw dump.error;
   } catch (error) {
-    throw withRemedy(error, netns);
+    throw withDetail(error);
   }
   const { census } = dump as DumpObservation;
   return { dump: { ...(dump as DumpObservation), census: census as Whole['census'] }, ownersError };
 }
 
-/** The command that would have worked. */
-function withRemedy(error: unknown, netns: string | undefined): unknown {
-  if (!(error instanceof CtwatchError) || !error.code.startsWith('ERR_CAP_')) return error;
-  const { code, operation, errno, message } = error;
-  const remedy = `sudo ctwatch who${netns === undefined ? '' : ` --netns ${netns}`}`;
-  const detail =
-    code === 'ERR_CAP_NET_ADMIN'
-      ? 'CAP_NET_ADMIN is missing: the kernel lists its table to nobody without it'
-      : message;
-  return new CtwatchError({ code, operation, detail, errno, remedy, cause: error });
+/** Here it is not the events that are refused. */
+function withDetail(error: unknown): unknown {
+  if (!(error instanceof CtwatchError) || error.code !== 'ERR_CAP_NET_ADMIN') return error;
+  const detail = 'CAP_NET_ADMIN is missing: the kernel lists its table to nobody without it';
+  return new CtwatchError({ ...error, detail, cause: error });
 }
 
 /** Throws `ERR_BAD_OPTION`. */

@@ -23,7 +23,8 @@ const positive = (text: string) =>
     v.minValue(0, text),
     v.check((n) => n > 0, text),
   );
-const ratio = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+const RATIO = 'a share from 0 to 1 is expected';
+const ratio = v.pipe(v.number(RATIO), v.minValue(0, RATIO), v.maxValue(1, RATIO));
 const describe = v.description;
 
 const entries = v.pipe(
@@ -34,7 +35,7 @@ const entries = v.pipe(
 );
 
 /** A threshold to raise and a lower (or higher) one to clear, with how long each must hold. */
-const usageThresholds = v.strictObject({
+const usageLevels = v.strictObject({
   warning_ratio: v.optional(v.pipe(ratio, describe('count / max from which it is a warning')), 0.8),
   critical_ratio: v.optional(v.pipe(ratio, describe('count / max from which it is critical')), 0.9),
   clear_margin_ratio: v.optional(
@@ -45,7 +46,7 @@ const usageThresholds = v.strictObject({
   clear_hold_seconds: v.optional(v.pipe(durationSeconds, describe('How long it must be over to be cleared')), 30),
 });
 
-const timeToFullThresholds = v.strictObject({
+const timeToFullLevels = v.strictObject({
   warning_seconds: v.optional(v.pipe(durationSeconds, describe('Time to full from which it is a warning')), 600),
   critical_seconds: v.optional(v.pipe(durationSeconds, describe('Time to full from which it is critical')), 120),
   warning_probability: v.optional(
@@ -67,6 +68,20 @@ const timeToFullThresholds = v.strictObject({
   hold_seconds: v.optional(v.pipe(durationSeconds, describe('How long it must hold to be raised')), 1),
   clear_hold_seconds: v.optional(v.pipe(durationSeconds, describe('How long it must be over to be cleared')), 10),
 });
+
+/** What is critical must be a warning as well. */
+const usageThresholds = v.pipe(
+  usageLevels,
+  v.check((levels) => levels.warning_ratio <= levels.critical_ratio, 'warning_ratio is above critical_ratio'),
+);
+const timeToFullThresholds = v.pipe(
+  timeToFullLevels,
+  v.check((levels) => levels.warning_seconds >= levels.critical_seconds, 'warning_seconds is below critical_seconds'),
+  v.check(
+    (levels) => levels.warning_probability <= levels.critical_probability,
+    'warning_probability is above critical_probability',
+  ),
+);
 
 /** For a condition that is true or not. */
 const clearHold = v.pipe(durationSeconds, describe('How long it must be over to be cleared'));

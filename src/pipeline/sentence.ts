@@ -32,11 +32,11 @@ export function formatRate(perSecond: number): string {
   return `${digits === '-0' ? '0' : digits}/s`;
 }
 
-/** `67 s`, `12 min`, `3.5 h`. */
+/** `67 s`, `12 min`, `3.5 h`, `24 h`. */
 export function formatSeconds(seconds: number): string {
   if (seconds < 120) return `${Math.round(seconds)} s`;
   if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  return `${(seconds / 3600).toFixed(1)} h`;
+  return `${Number((seconds / 3600).toFixed(1))} h`;
 }
 
 /** `107,310 of 262,144 entries (41 %)`. */
@@ -68,6 +68,8 @@ function describeInterval({ seconds_to_full_low: low, seconds_to_full_high: high
   if (low === undefined) return '';
   if (high === undefined) return ` (${formatSeconds(low)} or later)`;
   const [from, to] = [formatSeconds(low), formatSeconds(high)];
+  // Rounded to one number it says no more than that.
+  if (from === to) return '';
   // Once is enough for a unit that both share.
   const unit = to.slice(to.indexOf(' '));
   return from.endsWith(unit) ? ` (${from.slice(0, -unit.length)}-${to})` : ` (${from} to ${to})`;

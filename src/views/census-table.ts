@@ -26,7 +26,8 @@ function formatRows(by: readonly CensusDimension[], groups: readonly CensusGroup
   const rows = groups.map((group) => {
     const counts = [formatCount(group.entries), formatRatio(group.share_ratio)];
     if (group.other === undefined) return [...by.map((dimension) => formatCell(dimension, group)), ...counts];
-    return [`${formatCount(group.other)} others`, ...by.slice(1).map(() => ''), ...counts];
+    const others = group.other === 1 ? 'other' : 'others';
+    return [`${formatCount(group.other)} ${others}`, ...by.slice(1).map(() => ''), ...counts];
   });
   const widths = titles.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
   return [titles, ...rows]

@@ -1,9 +1,11 @@
 /** The built command line names who opens connections, and says what it may not see. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { EventLine } from '../../src/model/events.js';
 import { createNamespace, type Namespace, removeNamespaces } from '../kernel/namespace.js';
-import { parseLines, publicCli, runCli } from './cli.js';
+import { CLI, parseLines, publicCli, runCli } from './cli.js';
 
 afterEach(removeNamespaces);
 
@@ -14,9 +16,13 @@ net.createServer((socket) => socket.on('error', () => {}).resume()).listen(7200,
   setInterval(() => net.connect(7200, '127.0.0.1').on('error', () => {}), 20);
 });`;
 
-/** Streams until the second sample while a process opens connections. */
-async function streamIn(namespace: Namespace, through: readonly string[] = [], args: readonly string[] = []) {
-  const client = namespace.spawn(process.execPath, ['-e', CLIENT], { stdio: ['ignore', 'inherit', 'inherit'] });
+/** Streams until the third sample while a process opens connections. */
+async function streamIn(
+  namespace: Namespace,
+  through: readonly string[] = [],
+  { args = [], program = CLIENT }: { args?: readonly string[]; program?: string } = {},
+) {
+  const client = namespace.spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'inherit', 'inherit'] });
   await sleep(300);
   let samples = 0;
   const { stdout, status } = await runCli({
@@ -35,7 +41,7 @@ async function streamIn(namespace: Namespace, through: readonly string[] = [], a
   const top = of('sample')
     .at(-1)
     ?.top.find(({ destination }) => destination.port === 7200);
-  return { client, start: of('start')[0], top };
+  return { client, start: of('start')[0], top, stdout };
 }
 
 describe('the owner of a destination', () => {
@@ -74,6 +80,29 @@ describe('the owner of a destination', () => {
     expect(top).toBeDefined();
     expect(top).not.toHaveProperty('owner');
     expect(top).not.toHaveProperty('attributed_ratio');
+  });
+});
+
+/** Escapes that clear a screen and set its title, a quote, a brace, a newline, a byte that is no UTF-8, and the end of a stat field. */
+const HOSTILE = Buffer.from('\u001b[2J"}\n\u009b\xff) R', 'latin1').subarray(0, 15);
+
+describe('a process with a hostile name', () => {
+  const program = `require('node:fs').writeFileSync('/proc/self/comm', Buffer.from('${HOSTILE.toString('hex')}', 'hex'));${CLIENT}`;
+
+  it('breaks no line, and sends nothing to a terminal', async () => {
+    const namespace = await createNamespace();
+    const { client, top, stdout } = await streamIn(namespace, [], { program });
+    expect(readFileSync(`/proc/${client.pid}/comm`).subarray(0, -1)).toEqual(HOSTILE);
+    expect(top?.process).toMatchObject({ pid: client.pid, name: '\ufffd[2J"}\ufffd\ufffd\ufffd) R' });
+    expect(stdout.replaceAll('\n', '')).not.toMatch(/\p{Cc}|\\u00|\\n/u);
+
+    const { stdout: seen } = spawnSync(
+      'script',
+      ['-qec', `${process.execPath} ${CLI} who --netns ${namespace.name} --by owner`, '/dev/null'],
+      { stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8' },
+    );
+    expect(seen).toContain('/\ufffd[2J"}\ufffd');
+    expect(seen.replaceAll('\r\n', '')).not.toMatch(/\p{Cc}/u);
   });
 });
 

@@ -24,7 +24,10 @@ describe('bad usage: status 2 and one line', () => {
     { args: ['stream', '--netns', '../etc'], says: '--netns: a name as `ip netns list` shows it' },
     { args: ['stream', '--reap-at', '2'], says: '--reap-at: a share of the limit from 0.1 to 1 is expected' },
     { args: ['stream', '--reap-at', 'soon'], says: '--reap-at: a share of the limit from 0.1 to 1 is expected' },
+    { args: ['stream', '--assume-timeout', 'tcp=5'], says: '--assume-timeout tcp: no such key' },
+    { args: ['stream', '--assume-timeout', 'udp'], says: '--assume-timeout udp: a duration between 1ms and 24h' },
     { args: ['stream', '--colour'], says: "unknown option '--colour'" },
+    { args: ['replay', '--speed', '0', 'x'], says: 'remedy: ctwatch replay --help' },
     { args: ['watch'], says: 'watch: no such command' },
   ])('$args', async ({ args, says }) => {
     const { status, stdout, stderr } = await runCli({ args });
@@ -36,7 +39,10 @@ describe('bad usage: status 2 and one line', () => {
   it.each([
     { toml: 'intervall = "10s"', says: 'intervall in ' },
     { toml: '[burst]\nratio = 0.5', says: 'burst.ratio in ' },
-    { toml: '[alert.usage]\nwarning_ratio = "high"', says: 'alert.usage.warning_ratio in ' },
+    { toml: '[alert.usage]\nwarning_ratio = 80', says: ': a share from 0 to 1 is expected (got 80)' },
+    { toml: '[alert.usage]\ncritical_ratio = 0.7', says: ': warning_ratio is above critical_ratio' },
+    { toml: '[alert.time_to_full]\nwarning_seconds = "1m"', says: ': warning_seconds is below critical_seconds' },
+    { toml: 'budget = 5', says: ': Array is expected (got 5)' },
     { toml: 'interval = ', says: 'ERR_CONFIG_UNREADABLE' },
   ])('configuration $toml', async ({ toml, says }) => {
     const { status, stderr } = await runCli({ args: ['stream', '--config', configFile(toml)] });
@@ -95,6 +101,17 @@ describe('places where it cannot run: status 3 and one line with the command tha
     });
     expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
     expect(stderr).toMatch(/^ctwatch: .*CAP_NET_ADMIN is missing.*\(EPERM\).*sudo ctwatch stream\n$/);
+  });
+
+  it('no CAP_NET_ADMIN to record: the same command is what works', async () => {
+    const path = join(directory, "tonight's.ctrec");
+    const { status, stderr } = await runCli({
+      args: ['record', path, '--seconds', '1'],
+      through: ['setpriv', '--bounding-set=-net_admin', '--inh-caps=-net_admin'],
+    });
+    expect(status).toBe(3);
+    const quoted = `'${path.replace("'", "'\\''")}'`;
+    expect(stderr).toContain(`remedy: sudo ctwatch record ${quoted} --seconds 1\n`);
   });
 
   it('no CAP_SYS_ADMIN for another namespace', async () => {

@@ -63,7 +63,7 @@ describe('ctwatch who', () => {
     expect(lines.slice(3)).toEqual([
       'DESTINATION         STATE      ENTRIES  SHARE',
       'udp 127.0.0.1:5353  UNREPLIED      300   75 %',
-      '1 others                           100   25 %',
+      '1 other                            100   25 %',
       '',
     ]);
     const json = onTerminal('--json');

@@ -67,6 +67,7 @@ describe('numbers', () => {
     [120, '2 min'],
     [7199, '120 min'],
     [12_600, '3.5 h'],
+    [86_400, '24 h'],
   ])('%d seconds are %s', (value, text) => expect(formatSeconds(value)).toBe(text));
 });
 
@@ -82,6 +83,7 @@ describe('describeForecast', () => {
   it.each([
     [fills, 'full in 67 s (58-81 s)'],
     [{ verdict: 'fills', seconds_to_full: 67, seconds_to_full_low: 58 }, 'full in 67 s (58 s or later)'],
+    [{ verdict: 'fills', seconds_to_full: 2, seconds_to_full_low: 1.6, seconds_to_full_high: 2.4 }, 'full in 2 s'],
     [{ verdict: 'fills', seconds_to_full: 300 }, 'full in 5 min'],
     [{ verdict: 'fills', seconds_to_full: 0, seconds_to_full_low: 0, seconds_to_full_high: 0 }, 'full'],
     [{ verdict: 'fills' }, 'filling'],
