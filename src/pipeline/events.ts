@@ -10,9 +10,9 @@ import { concatMap, defer, from, type Observable, type OperatorFunction } from '
 import { listDegraded, NOTICES } from '../analysis/degraded.js';
 import type { CtEvent, EventOf } from '../model/events.js';
 import { EVENT_TRUESIZE_BYTES, FIRST_SAMPLE_SECONDS, TICK_SECONDS } from '../model/limits.js';
+import { printable } from '../model/printable-text.js';
 import type { HostFacts } from '../model/record.js';
 import type { Reload } from '../model/reload.js';
-import { printable } from '../model/printable-text.js';
 import type { Settings } from '../model/settings.js';
 import { AlertEvents } from './alert-events.js';
 import { burstEvents } from './burst-events.js';

@@ -108,7 +108,7 @@ class Watch {
   readonly #destinationBursts: DestinationBursts;
   readonly #table: TableModel;
   readonly #dumps: DumpWatch;
-  readonly #budgetOwners: BudgetOwners;
+  #budgetOwners: BudgetOwners;
   #ownersFailed = false;
   #loss = NO_LOSS;
   #totals: Totals = { newEvents: 0, destroyEvents: 0 };
@@ -163,6 +163,7 @@ class Watch {
     this.#burst.configure(ofTotal);
     this.#destinationBursts.configure(ofDestinations);
     this.#suspects.configure(settings.budget);
+    this.#budgetOwners = new BudgetOwners(settings.budget);
     this.#lifetimes.configure(assumedTimeouts(this.#host.timeouts, settings.assume_timeout));
   }
 

@@ -157,7 +157,7 @@ tcp 10.0.0.5:6379  ESTABLISHED        1   11 %
   it('tells entries of the longest bin, and those without a timeout', () => {
     const by = { dimensions: ['remaining'], rowsMax: 9 } as const;
     const text = formatCensus(censusEvent({ ...common, census: countedCensus(), by }), 'web-1');
-    expect(text).toContain('\n24.0 h or more ');
+    expect(text).toContain('\n24 h or more ');
     expect(text).toContain('\nno timeout ');
   });
 
