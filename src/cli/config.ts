@@ -56,13 +56,10 @@ const FLAG_NAMES: ReadonlyMap<string, string> = new Map([
   ['metrics.listen', '--listen'],
 ]);
 
-/** `--assume-max` for `assume_max`. */
-function flagName(path: Path): string {
-  return FLAG_NAMES.get(path.join('.')) ?? `--${path.join('-').replaceAll('_', '-')}`;
-/** `--assume-max` for `assume_max`; one flag is shorter than its key, one has part of it as its value. */
+/** `--assume-max` for `assume_max`; one flag has part of its key as its value. */
 function flagName(path: Path): string {
   if (path[0] === 'assume_timeout') return ['--assume-timeout', ...path.slice(1)].join(' ');
-  return path[0] === 'reap_at_ratio' ? '--reap-at' : `--${path.join('-').replaceAll('_', '-')}`;
+  return FLAG_NAMES.get(path.join('.')) ?? `--${path.join('-').replaceAll('_', '-')}`;
 }
 
 function badValue(

@@ -3,10 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readSettings } from '../../src/cli/config.js';
+import { findRunbook } from '../../src/cli/runbook.js';
 import { parseDuration } from '../../src/model/duration.js';
 import { defaultSettings } from '../../src/model/settings.js';
-import { findRunbook } from '../../src/cli/runbook.js';
-import { defaultSettings, parseDuration } from '../../src/model/settings.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'ctwatch-config-'));
 afterAll(() => rmSync(directory, { recursive: true }));
