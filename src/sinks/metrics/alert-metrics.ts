@@ -1,7 +1,7 @@
 /** Metrics of bursts and alerts, with the sentence of each alert that fires. */
-import { ALERT_NAMES } from '../../model/events.js';
+import { ALERT_NAMES } from '../../model/alert-fields.js';
 import { METRIC_SENTENCE_CHARS } from '../../model/limits.js';
-import { boundText } from '../../model/owner.js';
+import { boundText } from '../../model/printable-text.js';
 import type { Metric } from './metric.js';
 
 const SEVERITIES = ['warning', 'critical'] as const;
