@@ -25,6 +25,16 @@ export default defineConfig({
           hookTimeout: 60_000,
         },
       },
+      // Whole services: a systemd, Prometheus, log shippers.
+      {
+        test: {
+          name: 'service',
+          include: ['test/service/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
       // Its incidents run side by side, as many as the test says.
       {
         test: {

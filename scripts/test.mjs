@@ -23,6 +23,7 @@ function main() {
   // The addon as it is shipped runs in all that follows.
   vitest('kernel', 'kernel, sanitized addon', sanitizerEnvironment());
   vitest('process');
+  vitest('service');
   vitest('incident');
   const ciSkips = process.env.CI === 'true' ? total.skipped : 0;
   console.log(`\n${total.passed} passed, ${total.failed + ciSkips} failed, ${total.skipped - ciSkips} skipped`);

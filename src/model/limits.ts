@@ -255,8 +255,8 @@ export const SCRAPE_HEADER_BYTES_MAX = 8192;
 /** Age of the last tick from which the pipeline counts as stuck, seconds: ten of an idle host. */
 export const TICK_AGE_SECONDS_MAX = 10;
 
-/** How often an address in use is tried again, ms: the process before may take seconds to end. */
-export const LISTEN_RETRY_MS = 10_000;
+/** How often an address in use is tried again, ms: the process before may take seconds to end, and a try costs next to nothing. */
+export const LISTEN_RETRY_MS = 2000;
 
 /** Alerts that wait for a collector, 4 KB each: those of hours. */
 export const OTLP_ALERTS_MAX = 1000;

@@ -141,18 +141,11 @@ export const PROCESS_METRICS: readonly Metric[] = [
     read: () => process.memoryUsage.rss(),
   },
   {
-    ...{ name: 'ctwatch_event_loop_lag_seconds', kind: 'gauge', unit: 's', labels: ['quantile'] },
-    help: 'How late timers are, in the last minute or two',
+    ...{ name: 'ctwatch_event_loop_lag_seconds', kind: 'gauge', unit: 's', labels: ['statistic'] },
+    help: 'How late timers are: median, p99 and max of the last minute or two',
     read: (state) => {
       const lag = state.process.lag();
-      const quantiles =
-        lag &&
-        ([
-          ['0.5', lag.median],
-          ['0.99', lag.percentile99],
-          ['1', lag.longest],
-        ] as const);
-      return quantiles?.map(([quantile, value]) => ({ labels: { quantile }, value }));
+      return lag && Object.entries(lag).map(([statistic, value]) => ({ labels: { statistic }, value }));
     },
   },
   {

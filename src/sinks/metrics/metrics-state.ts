@@ -102,6 +102,7 @@ export class MetricsState implements Sink {
   observe(tick: TickObservation): void {
     this.#tick = tick;
     this.#tickedAtMs = performance.now();
+    this.process.advance(this.#tickedAtMs);
     if (tick.kernel !== undefined) this.#kernel = sumOf(this.#kernel, tick.kernel);
     if (tick.drains !== undefined) this.longestDrain.observe(this.#tickedAtMs / 1000, tick.drains.longestSeconds);
   }

@@ -12,8 +12,8 @@ const LAG_WINDOW_MS = 60_000;
 
 interface Lag {
   readonly median: number;
-  readonly percentile99: number;
-  readonly longest: number;
+  readonly p99: number;
+  readonly max: number;
 }
 
 export class ProcessHealth {
@@ -25,20 +25,22 @@ export class ProcessHealth {
     this.#histogram.enable();
   }
 
+  /** Once a tick. */
+  advance(nowMs: number): void {
+    if (nowMs - this.#sinceMs < LAG_WINDOW_MS) return;
+    this.#before = this.#read();
+    this.#histogram.reset();
+    this.#sinceMs = nowMs;
+  }
+
   /** Of the last minute or two, seconds; undefined before the first quarter of a second or so. */
   lag(): Lag | undefined {
     const present = this.#read();
-    if (performance.now() - this.#sinceMs >= LAG_WINDOW_MS) {
-      this.#before = present;
-      this.#histogram.reset();
-      this.#sinceMs = performance.now();
-      return present;
-    }
     if (present === undefined || this.#before === undefined) return present ?? this.#before;
     return {
       median: present.median,
-      percentile99: Math.max(present.percentile99, this.#before.percentile99),
-      longest: Math.max(present.longest, this.#before.longest),
+      p99: Math.max(present.p99, this.#before.p99),
+      max: Math.max(present.max, this.#before.max),
     };
   }
 
@@ -52,8 +54,8 @@ export class ProcessHealth {
     const seconds = (nanoseconds: number) => Math.max(0, nanoseconds / 1e9 - LAG_RESOLUTION_MS / 1000);
     return {
       median: seconds(this.#histogram.percentile(50)),
-      percentile99: seconds(this.#histogram.percentile(99)),
-      longest: seconds(this.#histogram.max),
+      p99: seconds(this.#histogram.percentile(99)),
+      max: seconds(this.#histogram.max),
     };
   }
 }
