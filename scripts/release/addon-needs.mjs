@@ -41,7 +41,10 @@ function compareVersions(left, right) {
 }
 
 function readelf(option, path) {
-  const { status, stdout, stderr, error } = spawnSync('readelf', ['--wide', option, path], { encoding: 'utf8' });
+  // It lists the version of every symbol: megabytes for Node.js.
+  const { status, stdout, stderr, error } = spawnSync('readelf', ['--wide', option, path], {
+    ...{ encoding: 'utf8', maxBuffer: 2 ** 28 },
+  });
   if (status !== 0) throw new Error(`readelf ${option} ${path}: ${error?.message ?? stderr.trim()}`);
   return stdout;
 }
