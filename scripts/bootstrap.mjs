@@ -24,6 +24,8 @@ const TEST_PACKAGES = {
   ...{ conntrack: 'conntrack', clang: 'clang', 'clang-format': 'clang-format' },
   // The incident that the tests re-enact. Its jobs need ruby-redis, which sidekiq depends on.
   ...{ 'redis-server': 'redis-server', sidekiq: 'ruby-sidekiq' },
+  // A systemd is booted, and asked about the unit files.
+  ...{ 'systemd-analyze': 'systemd', unshare: 'util-linux' },
   // Man pages and completions are read by what will read them.
   ...{ mandoc: 'mandoc', zsh: 'zsh', fish: 'fish' },
   // What the metrics are for, and a certificate for a collector.

@@ -51,11 +51,15 @@ describe('SystemdSink', () => {
     expect(told.map(({ STATUS }) => STATUS)).toEqual(['sample 10', 'sample 11', 'sample 20']);
   });
 
-  it('feeds the watchdog from ticks alone, when half of its time is over', () => {
-    const { sink, told } = sinkOf({ watchdogSeconds: 4 });
+  it.each([
+    [0.25, 30, 5],
+    [1, 30, 5],
+    [1, 2, 60],
+  ])('feeds the watchdog from ticks alone, each %d s, before half of %d s is over', (beat, watchdogSeconds, times) => {
+    const { sink, told } = sinkOf({ watchdogSeconds });
     sink.write(event('sample', 1));
-    for (let at = 100; at < 108; at += 0.25) sink.observe(tick(at));
-    expect(told.slice(1)).toEqual(Array.from({ length: 4 }, () => ({ WATCHDOG: 1 })));
+    for (let at = 100; at < 160; at += beat) sink.observe(tick(at));
+    expect(told.slice(1)).toEqual(Array.from({ length: times }, () => ({ WATCHDOG: 1 })));
   });
 
   it('feeds no watchdog that does not watch', () => {
