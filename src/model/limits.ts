@@ -151,6 +151,12 @@ export const OUTPUT_QUEUE_FLOW_RATIO = 0.75;
 /** How long the last lines may wait for a reader at the end, ms. */
 export const OUTPUT_END_TIMEOUT_MS = 2000;
 
+/** Size at which a file of lines is rotated, bytes: ten of them hold 3 million flow lines, and fill no disk unseen. */
+export const OUTPUT_ROTATE_BYTES = 100_000_000;
+
+/** How often a file that cannot be written is tried again, ms: a disk is full for minutes. */
+export const OUTPUT_RETRY_MS = 1000;
+
 /** Upper bound of `--assume-max`: nf_conntrack_max is an unsigned 32-bit number. */
 export const ENTRIES_MAX = 0xffff_ffff;
 
@@ -193,8 +199,8 @@ export const RECORDED_BLOCK_BYTES_MAX = 256 * 1024 * 1024;
 /** Encoded bytes that may wait for a slow disk; beyond it events are left out of the recording, and counted. */
 export const RECORDING_QUEUE_BYTES = 16 * 1024 * 1024;
 
-/** Files that a recording rotated by size keeps, the current one included. */
-export const RECORDING_FILES_KEPT = 10;
+/** Files that are kept of one rotated by size, the current one included. */
+export const FILES_KEPT = 10;
 
 /** Blocks of a recording that are read and inflated ahead of the replay, about 0.5 MB each. */
 export const REPLAY_BLOCKS_AHEAD = 4;

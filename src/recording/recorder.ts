@@ -7,18 +7,14 @@
  * and the gap is a record of its own. A file that cannot be written ends the recording, never its source.
  */
 import { randomUUID } from 'node:crypto';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { open, rm, stat } from 'node:fs/promises';
 import { CtwatchError } from '../model/errors.js';
-import {
-  RECORDED_BLOCK_BYTES,
-  RECORDED_BLOCK_SECONDS,
-  RECORDING_FILES_KEPT,
-  RECORDING_QUEUE_BYTES,
-} from '../model/limits.js';
+import { FILES_KEPT, RECORDED_BLOCK_BYTES, RECORDED_BLOCK_SECONDS, RECORDING_QUEUE_BYTES } from '../model/limits.js';
 import type { BatchSource, HostFacts, LossTotals, SourceRecord } from '../model/record.js';
 import { compressBlock, formatFileHead } from './frame.js';
 import { LAYOUT } from './layout.js';
 import { NOTHING_YET, RecordEncoder } from './record-encoder.js';
+import { shiftFiles } from './rotation.js';
 
 export interface RecorderOptions {
   readonly path: string;
@@ -26,7 +22,7 @@ export interface RecorderOptions {
   readonly program: string;
   /** A new file is begun when the current one has this many bytes. Default: never. */
   readonly rotateBytes?: number | undefined;
-  /** Files kept, the current one included. Default `RECORDING_FILES_KEPT`. */
+  /** Files kept, the current one included. Default `FILES_KEPT`. */
   readonly filesKept?: number | undefined;
   /** Encoded bytes that may wait for the disk. Default `RECORDING_QUEUE_BYTES`. */
   readonly queueBytes?: number;
@@ -89,9 +85,9 @@ export class Recorder {
 
   /** Creates the file. Throws `ERR_RECORDING_EXISTS` or `ERR_RECORDING_WRITE`. */
   static async open(options: RecorderOptions): Promise<Recorder> {
-    const { path, rotateBytes, filesKept = RECORDING_FILES_KEPT, openFile = createFile } = options;
+    const { path, rotateBytes, filesKept = FILES_KEPT, openFile = createFile } = options;
     try {
-      if (rotateBytes !== undefined) await shiftFiles(path, filesKept);
+      if (rotateBytes !== undefined) shiftFiles(path, filesKept);
       return new Recorder(options, await openFile(path));
     } catch (cause) {
       throw writeError(path, cause);
@@ -211,7 +207,7 @@ export class Recorder {
 
   /** The next file can be read without those before: it begins with what is known of the host by now. */
   #rotate({ at }: SourceRecord): void {
-    const { path, filesKept = RECORDING_FILES_KEPT, openFile = createFile } = this.#options;
+    const { path, filesKept = FILES_KEPT, openFile = createFile } = this.#options;
     if (this.#host === undefined) return;
     this.#rotating = true;
     this.#writing = this.#writing.then(async () => {
@@ -220,7 +216,7 @@ export class Recorder {
       if (this.#failure !== undefined) return;
       try {
         await this.#file.close();
-        await shiftFiles(path, filesKept);
+        shiftFiles(path, filesKept);
         this.#file = await openFile(path);
       } catch (cause) {
         this.#fail(cause);
@@ -269,19 +265,6 @@ async function createFile(path: string): Promise<RecordingFile> {
       if (known === undefined) await rm(path, { force: true });
     },
   };
-}
-
-/** FILE becomes FILE.1, that FILE.2, and so on; the oldest goes. */
-async function shiftFiles(path: string, filesKept: number): Promise<void> {
-  const known = await stat(path).catch(() => undefined);
-  if (known?.isFile() !== true) return;
-  const name = (age: number) => (age === 0 ? path : `${path}.${age}`);
-  await rm(name(filesKept - 1), { force: true });
-  for (let age = filesKept - 2; age >= 0; age--) {
-    await rename(name(age), name(age + 1)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
-  }
 }
 
 function writeError(path: string, cause: unknown): CtwatchError {
