@@ -1,11 +1,13 @@
 import {
   chmodSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -98,12 +100,16 @@ describe('EvidenceKeeper', () => {
     expect(failures).toEqual(['ENOTDIR']);
   });
 
-  it('leaves nothing half written behind when the disk is full', () => {
-    // /dev/full as a directory entry cannot be made: a name that is too long fails at the same place.
-    const { keeper, failures, files } = keeperIn();
-    keeper.write(critical(1, { name: 'x'.repeat(300) }));
-    expect(failures).toEqual(['ENAMETOOLONG']);
+  it('leaves nothing half written behind when the disk is full, and writes again when it is not', () => {
+    const { keeper, directory, failures, files } = keeperIn();
+    mkdirSync(directory);
+    // Where it writes before it renames lies the device on which every write fails with ENOSPC.
+    symlinkSync('/dev/full', join(directory, 'ctwatch-20260921T141321Z-time_to_full.json.tmp'));
+    keeper.write(critical(1));
+    expect(failures).toEqual(['ENOSPC']);
     expect(files()).toEqual([]);
+    keeper.write(critical(2));
+    expect(files()).toEqual(['ctwatch-20260921T141322Z-time_to_full.json']);
   });
 });
 
