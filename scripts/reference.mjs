@@ -140,13 +140,15 @@ export function readExamples(page) {
   );
 }
 
+const DEFAULT_UNITS = { duration: ' s', size: ' bytes' };
+
 /** Settings as rows: key, variable, type, default, meaning. */
 function settingRows(schema) {
   return listSettings(schema).map(({ path, list, variable, type, range, default: fallback, description }) => [
     `\`${list === undefined ? path.join('.') : `[[${list.join('.')}]] ${path.join('.')}`}\``,
     variable === undefined ? 'none' : `\`${variable}\``,
     type + (range === undefined ? '' : ` ${range}`),
-    fallback === undefined ? 'none' : `${fallback}${type === 'duration' ? ' s' : ''}`,
+    fallback === undefined ? 'none' : `${fallback}${DEFAULT_UNITS[type] ?? ''}`,
     escapeCell(description),
   ]);
 }
@@ -195,7 +197,8 @@ ${shared.join('\n')}
 
 The keys of the configuration file (TOML), of the environment and of \`watchConntrack()\`. Flags win over the environment, that
 over the file given with \`--config\` or \`CTWATCH_CONFIG\` (default \`/etc/ctwatch/ctwatch.toml\`), that over the defaults. A
-duration is a number of seconds or a text such as \`500ms\`, \`10s\`, \`5m\`, \`2h\`, from 1 ms to 24 h.
+duration is a number of seconds or a text such as \`500ms\`, \`10s\`, \`5m\`, \`2h\`, from 1 ms to 24 h; a size a number of bytes or a
+text such as \`64KiB\`, \`100MB\`, \`1GiB\`.
 
 ${table(['key', 'environment', 'type', 'default', 'meaning'], settingRows(settingsSchema))}`;
 }

@@ -40,6 +40,9 @@ export const NOTICES = {
   owners_failed: 'owners of flows cannot be asked for: they stay untold',
   owners_told: 'owners of flows are told again',
   budget_owner_unseen: 'nobody of the name that a budget has was seen: it is misspelt, or has not run',
+  output_failed:
+    'a file of lines cannot be written: they wait, those beyond 8 MiB are dropped and counted, and it is tried every second',
+  output_restored: 'a file of lines is written again, with all that waited',
   table_fresh: 'the kernel tells the size of the table again',
 } as const;
 

@@ -54,6 +54,10 @@ export function readSettings({ flags, environment, configPath }: ConfigSources):
 const FLAG_NAMES: ReadonlyMap<string, string> = new Map([
   ['reap_at_ratio', '--reap-at'],
   ['metrics.listen', '--listen'],
+  ['output.file', '--output'],
+  ['output.flows_file', '--flows'],
+  ['output.rotate_bytes', '--rotate-bytes'],
+  ['output.keep', '--keep'],
 ]);
 
 /** `--assume-max` for `assume_max`; one flag has part of its key as its value. */

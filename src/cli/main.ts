@@ -2,29 +2,31 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { CENSUS_DIMENSIONS } from '../model/census-fields.js';
 import { CtwatchError } from '../model/errors.js';
+import { parseSize } from '../model/output-settings.js';
 import { outputError } from '../sinks/ndjson.js';
 import { formatCompletion, SHELLS, type Shell } from './completion.js';
 import { readSettings } from './config.js';
 import { VERSION } from './version.js';
 
-interface SettingFlags {
+interface RotationFlags {
+  readonly rotateBytes?: number;
+  readonly keep?: number;
+}
+
+interface SettingFlags extends RotationFlags {
   readonly interval?: string;
   readonly assumeMax?: string;
   readonly assumeTimeout?: string[];
   readonly netns?: string;
-  readonly flows?: boolean;
+  readonly flows?: boolean | string;
+  readonly output?: string;
   readonly reapAt?: string;
   readonly config?: string;
   readonly stateDir?: string;
   readonly listen?: string;
 }
 
-interface RecordingFlags {
-  readonly rotateBytes?: number;
-  readonly keep?: number;
-}
-
-interface StreamFlags extends SettingFlags, RecordingFlags {
+interface StreamFlags extends SettingFlags {
   readonly once?: boolean;
   readonly record?: string;
 }
@@ -43,16 +45,24 @@ interface DemoFlags {
 
 /** Numbers stay text until the schema has seen them, so that its message quotes what was typed. */
 function settingsFrom(flags: SettingFlags) {
-  const { interval, assumeMax, netns, flows, config, stateDir: state_dir } = flags;
+  const { interval, assumeMax, netns, config, stateDir: state_dir } = flags;
+  const flows = flags.flows === undefined ? undefined : true;
+  const output = outputFrom(flags);
   const assume_timeout = flags.assumeTimeout && assumedTimeouts(flags.assumeTimeout);
   const assume_max = assumeMax === undefined || !/^\d+$/.test(assumeMax) ? assumeMax : Number(assumeMax);
   const reap_at_ratio = numberOrText(flags.reapAt);
   const metrics = flags.listen === undefined ? undefined : { listen: flags.listen };
   return readSettings({
-    flags: { interval, assume_max, assume_timeout, netns, state_dir, flows, reap_at_ratio, metrics },
+    flags: { interval, assume_max, assume_timeout, netns, state_dir, flows, output, reap_at_ratio, metrics },
     environment: process.env,
     configPath: config,
   });
+}
+
+function outputFrom({ output, flows, rotateBytes, keep }: SettingFlags) {
+  const flows_file = typeof flows === 'string' ? flows : undefined;
+  const given = Object.entries({ file: output, flows_file, rotate_bytes: rotateBytes, keep });
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
 
 /** Names as the sysctls have them, with or without `nf_conntrack_` and their middle `timeout_`. */
@@ -88,16 +98,23 @@ function wholeNumber(text: string): number {
   throw new InvalidArgumentError('a whole number above 0 is expected.');
 }
 
-function rotateBytesOption(): Option {
-  return new Option('--rotate-bytes <n>', 'begin a new file at this size; FILE becomes FILE.1').argParser(wholeNumber);
+function sizeBytes(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes !== undefined) return bytes;
+  throw new InvalidArgumentError('a size is expected, such as 64KiB, 100MB or 1GiB.');
+}
+
+function rotateBytesOption(ofLines = ''): Option {
+  const text = `begin a new file at this size, such as 100MB; FILE becomes FILE.1${ofLines}`;
+  return new Option('--rotate-bytes <size>', text).argParser(sizeBytes);
 }
 
 function keepOption(): Option {
-  return new Option('--keep <n>', 'files to keep, with --rotate-bytes (default: 10)').argParser(wholeNumber);
+  return new Option('--keep <n>', 'files to keep of each that is rotated (default: 10)').argParser(wholeNumber);
 }
 
-function filesOf({ rotateBytes, keep }: RecordingFlags) {
-  return { rotateBytes, filesKept: keep };
+function filesOf({ rotateBytes, keep }: RotationFlags) {
+  return { rotateBytes: rotateBytes === 0 ? undefined : rotateBytes, filesKept: keep };
 }
 
 /** Commands load what they run when they run. Without parsing it tells what there is, to man pages and completions. */
@@ -115,7 +132,8 @@ export function createProgram(): Command {
     .option('--assume-max <entries>', 'what if nf_conntrack_max were this')
     .addOption(assumeTimeoutOption())
     .option('--netns <name>', 'watch this network namespace (see: ip netns list)')
-    .option('--flows', 'one line for each NEW and DESTROY as well')
+    .option('--flows [file]', 'one line for each NEW and DESTROY as well; into this file, if one is named')
+    .option('--output <file>', 'append the lines to this file instead of printing them')
     .option(
       '--reap-at <ratio>',
       'from this usage on, make the kernel collect expired entries, such as 0.9 (default: off)',
@@ -127,7 +145,7 @@ export function createProgram(): Command {
     )
     .option('--state-dir <path>', 'keep evidence of critical alerts here (default: $STATE_DIRECTORY)')
     .option('--record <file>', 'record what is seen as well, for ctwatch replay')
-    .addOption(rotateBytesOption())
+    .addOption(rotateBytesOption(' (default for lines: 100MB, for a recording: never)'))
     .addOption(keepOption())
     .option('--config <file>', 'configuration file (default: /etc/ctwatch/ctwatch.toml if it exists)')
     // Anything that is no command comes here: the default command says so better than its argument parser.
@@ -164,7 +182,7 @@ export function createProgram(): Command {
     .addOption(rotateBytesOption())
     .addOption(keepOption())
     .option('--config <file>', 'configuration file (default: /etc/ctwatch/ctwatch.toml if it exists)')
-    .action(async (path: string, flags: SettingFlags & RecordingFlags & { seconds?: number }) => {
+    .action(async (path: string, flags: SettingFlags & { seconds?: number }) => {
       const { runRecord } = await import('./record.js');
       const { seconds } = flags;
       process.stderr.write(`${await runRecord({ path, settings: settingsFrom(flags), seconds, ...filesOf(flags) })}\n`);

@@ -12,14 +12,17 @@ export interface NoticeDetails {
   readonly detail?: string | undefined;
   /** Default `warn`; `info` for what is over. */
   readonly level?: CtEvent['level'];
+  /** File of lines that it is about. */
+  readonly path?: string;
 }
 
 /** Writes a notice of its own time. */
 export function tellNotice(to: Pick<Sink, 'write'>, code: NoticeCode, details: NoticeDetails): void {
-  const { remedy, detail, level = 'warn' } = details;
+  const { remedy, detail, level = 'warn', path } = details;
   const text = NOTICES[code];
-  const msg = detail === undefined ? text : `${text} (${detail})`;
-  to.write({ type: 'notice', level, unixSeconds: Date.now() / 1000, msg, code, text, remedy });
+  const msg = `${path === undefined ? '' : `${path}: `}${text}${detail === undefined ? '' : ` (${detail})`}`;
+  const file = path === undefined ? {} : { file: { path } };
+  to.write({ type: 'notice', level, unixSeconds: Date.now() / 1000, msg, code, text, remedy, ...file });
 }
 
 /** Notices that may come before the `start` line, which is the first: they wait for it. Itself a sink, to see it. */

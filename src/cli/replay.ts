@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { CtwatchError } from '../model/errors.js';
 import { KERNEL_ENTRIES_MAX } from '../model/limits.js';
 import { type BatchSource, type HostFacts, TCP_TIMEOUT_NAMES } from '../model/record.js';
-import type { Settings } from '../model/settings.js';
+import { defaultSettings, type Settings } from '../model/settings.js';
 import { openInput } from '../recording/input.js';
 import { type RecordGroups, readRecording } from '../recording/recording.js';
 import { replaySource } from '../recording/replay-source.js';
@@ -29,7 +29,8 @@ export interface ReplayOptions {
 
 /** Runs to the end of the files, or until a signal or a closed pipe. Throws the `CtwatchError` that ended it. */
 export async function runReplay({ paths, settings, speed }: ReplayOptions): Promise<void> {
-  const { groups, assumed } = await openGroups(paths, settings);
+  // It prints: the files of the service that has this configuration are not its own.
+  const { groups, assumed } = await openGroups(paths, { ...settings, output: defaultSettings.output });
   const sink = new ReplaySink();
   await runStream({
     settings: assumed,

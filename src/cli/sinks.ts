@@ -1,5 +1,5 @@
 /**
- * What a stream's results go to, as the settings ask: standard output always, the others when they are configured. One that
+ * What a stream's results go to, as the settings ask: its lines always somewhere, the others when they are configured. One that
  * cannot be opened or fails later is told as a notice and ends nothing.
  */
 import { hostname } from 'node:os';
@@ -7,36 +7,31 @@ import type { ServiceManager } from '../kernel/service-manager.js';
 import type { CtwatchError } from '../model/errors.js';
 import type { Settings } from '../model/settings.js';
 import { EvidenceKeeper } from '../sinks/evidence.js';
-import { isJournal, journalPrefix } from '../sinks/journal.js';
-import { NdjsonSink } from '../sinks/ndjson.js';
 import { FanOut, type Sink } from '../sinks/sink.js';
 import { SystemdSink } from '../sinks/systemd.js';
 import { EarlyNotices, tellNotice } from './notices.js';
+import { openOutput } from './output.js';
 import { VERSION } from './version.js';
 
 export interface SinkOptions {
   readonly settings: Settings;
   /** The service manager that started this process. */
   readonly manager?: ServiceManager | undefined;
-  /** The reader of standard output has gone, or it failed. */
+  /** The reader of standard output has gone, or lines could not be written. */
   readonly onClosed: (error?: CtwatchError) => void;
 }
 
+/** Throws what `openOutput` throws: without its lines a stream does not begin. */
 export async function openSinks({ settings, manager, onClosed }: SinkOptions): Promise<Sink> {
-  const { netns, state_dir, flows } = settings;
-  const toJournal = isJournal(process.stdout.fd, process.env['JOURNAL_STREAM']);
-  const stdout = new NdjsonSink({
-    ...{ stream: process.stdout, hostname: hostname(), netns, onClosed },
-    ...(toJournal && { prefix: journalPrefix, flows: false }),
-  });
-  const sinks = new FanOut([stdout]);
+  const { netns, state_dir } = settings;
+  const sinks = new FanOut();
+  const early = new EarlyNotices(sinks);
+  sinks.add(openOutput({ settings, onClosed, notices: early, losses: sinks }));
   if (manager !== undefined) {
     const onFailure = ({ code, message }: NodeJS.ErrnoException) =>
       tellNotice(sinks, 'notify_failed', { remedy: 'systemctl status ctwatch', detail: code ?? message });
     sinks.add(new SystemdSink({ manager, onFailure }));
   }
-  const early = new EarlyNotices(sinks);
-  if (toJournal && flows) early.tell('flows_left_out', { remedy: 'ctwatch stream --flows > FILE' });
   if (state_dir !== undefined && state_dir !== '') sinks.add(openEvidence(state_dir, sinks));
   if (hasMetrics(settings)) {
     const { openMetrics } = await import('./metrics.js');

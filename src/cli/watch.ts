@@ -13,7 +13,7 @@ import type { CtEvent } from '../model/events.js';
 import { IDLE_TICK_SECONDS, TICK_SECONDS } from '../model/limits.js';
 import type { BatchRecord, BatchSource, DumpPurpose, SourceAsks } from '../model/record.js';
 import type { Reload } from '../model/reload.js';
-import { type Settings, type SettingsInput, settingsSchema } from '../model/settings.js';
+import { type Settings, type SettingsInput, settingsSchema, wantsFlows } from '../model/settings.js';
 import { toEvents } from '../pipeline/events.js';
 import { toFlows } from '../pipeline/flow.js';
 import { observe } from '../pipeline/observation.js';
@@ -53,7 +53,7 @@ export function watchConntrack({ signal, source, reloads, ...input }: WatchOptio
     tap((observation) => mailbox.observe(observation)),
     share(),
   );
-  const flows = settings.flows ? records.pipe(toFlows()) : EMPTY;
+  const flows = wantsFlows(settings) ? records.pipe(toFlows()) : EMPTY;
   return {
     batches: records.pipe(filter((record) => record.type === 'batch')),
     ticks: observations.pipe(filter((observation) => observation.type === 'tick')),

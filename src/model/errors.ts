@@ -87,8 +87,13 @@ export const ERRORS = {
   },
   ERR_OUTPUT: {
     exitStatus: 1,
-    meaning: 'standard output cannot be written',
+    meaning: 'standard output, or the file that takes its place, cannot be written',
     remedy: 'make room on the disk or correct the redirection',
+  },
+  ERR_OUTPUT_FILE: {
+    exitStatus: 2,
+    meaning: 'lines can be appended to a file, and this is something else',
+    remedy: 'name a file, or leave the option out for standard output',
   },
   ERR_DEMO_TRAFFIC: {
     exitStatus: 1,

@@ -32,3 +32,5 @@ export const table = v.object({
   blind: v.optional(v.pipe(count, describe('Upper bound of entries that will send no DESTROY'))),
   unassured_ratio: v.optional(v.pipe(ratio, describe('Share the kernel may evict when the table is full'))),
 });
+
+export const file = v.object({ path: v.pipe(v.string(), describe('File of lines that it is about')) });

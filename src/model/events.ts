@@ -8,7 +8,7 @@ import * as v from 'valibot';
 import { ALERT_NAMES, advice, budget, culprit, type DIAGNOSIS_CODES, diagnosis } from './alert-fields.js';
 import { censusFields } from './census-fields.js';
 import { configFields, failure, resumed } from './config-fields.js';
-import { count, describe, endpoint, network, nonNegative, ratio, table, timestamp } from './event-fields.js';
+import { count, describe, endpoint, file, network, nonNegative, ratio, table, timestamp } from './event-fields.js';
 import { ownerFields } from './owner-fields.js';
 
 /** Version of the contract, `v` of every line. */
@@ -250,7 +250,7 @@ const loss = v.object({
   cause: v.pipe(
     v.picklist(['receive_buffer', 'malformed', 'unknown', 'recording', 'output']),
     describe(
-      'receive_buffer: the kernel dropped events; recording: the disk of a recording was too slow; output: the reader of this stream was',
+      'receive_buffer: the kernel dropped events; recording: the disk of a recording was too slow; output: the reader of this stream, or the disk of a file of lines, was',
     ),
   ),
   lost_new: v.optional(v.pipe(count, describe('NEW events since it began, exact'))),
@@ -260,12 +260,14 @@ const loss = v.object({
   lost_lines: v.optional(v.pipe(count, describe('Lines of this stream that were dropped'))),
   lost_flow_lines: v.optional(v.pipe(count, describe('Of them, lines of type flow'))),
   less_certain: v.pipe(v.array(v.string()), describe('Fields that are less certain')),
+  file: v.optional(file),
 });
 
 const notice = v.object({
   type: v.literal('notice'),
   ...head,
   ...degraded.entries,
+  file: v.optional(file),
   collected: v.optional(
     v.pipe(count, describe('With the code reaped: expired entries that the kernel collected, about')),
   ),

@@ -15,6 +15,7 @@ import {
   TICK_SECONDS,
 } from './limits.js';
 import { metricsSettings, otlpSettings } from './metrics-settings.js';
+import { outputSettings, pathOf } from './output-settings.js';
 import { TCP_TIMEOUT_NAMES, type TcpTimeoutName } from './record.js';
 
 const positive = (text: string) =>
@@ -189,6 +190,7 @@ export const settingsSchema = v.strictObject({
     ),
   ),
   flows: v.optional(v.pipe(v.boolean(), describe('One line per NEW and DESTROY')), false),
+  output: v.optional(outputSettings, {}),
   census: v.optional(
     v.pipe(v.boolean(), describe('List the table while an alert on its size is near or firing, at most once a minute')),
     true,
@@ -295,6 +297,11 @@ export type SettingsInput = v.InferInput<typeof settingsSchema>;
 export type Settings = v.InferOutput<typeof settingsSchema>;
 export type BudgetSettings = v.InferOutput<typeof budget>;
 export type AlertSettings = Settings['alert'];
+
+/** Whether there is a line for each flow: somebody asks for them, or has a file for them. */
+export function wantsFlows({ flows, output }: Pick<Settings, 'flows' | 'output'>): boolean {
+  return flows || pathOf(output.flows_file) !== undefined;
+}
 
 /** The defaults. */
 export const defaultSettings: Settings = v.parse(settingsSchema, {});

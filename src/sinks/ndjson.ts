@@ -10,7 +10,7 @@
 import type { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { CtwatchError } from '../model/errors.js';
-import { type CtEvent, EVENTS_VERSION } from '../model/events.js';
+import { type CtEvent, EVENTS_VERSION, type EventOf } from '../model/events.js';
 import { OUTPUT_END_TIMEOUT_MS, OUTPUT_QUEUE_BYTES, OUTPUT_QUEUE_FLOW_RATIO } from '../model/limits.js';
 import { printable } from '../model/printable-text.js';
 import { formatFlowLine } from './flow-line.js';
@@ -27,6 +27,10 @@ export interface NdjsonSinkOptions {
   readonly prefix?: ((event: CtEvent) => string) | undefined;
   /** Whether flows are written. Default true. */
   readonly flows?: boolean;
+  /** Path of the file that the stream writes. Default: it is standard output. */
+  readonly path?: string | undefined;
+  /** Where losses of this stream are told. Default: in it. */
+  readonly tellLoss?: ((loss: EventOf<'loss'>) => void) | undefined;
   /** Bound of the text that waits, bytes. Default `OUTPUT_QUEUE_BYTES`. */
   readonly queueBytes?: number;
   /** The reader has gone (no error) or the stream failed. Called at most once. */
@@ -92,7 +96,9 @@ export class NdjsonSink implements Sink {
 
   health(): readonly OutputHealth[] {
     const queuedBytes = this.#lineBytes + this.#stream.writableLength;
-    return [{ output: 'stdout', queuedBytes, lostLines: this.#lostLinesBefore + this.#lostLines }];
+    return [
+      { output: this.#options.path ?? 'stdout', queuedBytes, lostLines: this.#lostLinesBefore + this.#lostLines },
+    ];
   }
 
   /** For a source that can wait: undefined while the reader keeps up, else what resolves when it has, or has gone. */
@@ -107,7 +113,7 @@ export class NdjsonSink implements Sink {
 
   /** Resolves when the last line is written, the reader has gone, or it did not read for `OUTPUT_END_TIMEOUT_MS`. */
   end(): Promise<void> {
-    if (this.#lostLines > 0) this.#tellLoss('end');
+    this.tellLosses();
     this.#flush();
     if (this.#closed || this.#stream.writableLength === 0) return Promise.resolve();
     return new Promise((resolve) => {
@@ -121,6 +127,11 @@ export class NdjsonSink implements Sink {
       this.#stream.once('close', done);
       this.#stream.once('error', done);
     });
+  }
+
+  /** Tells now what was dropped so far. */
+  tellLosses(): void {
+    if (this.#lostLines > 0) this.#tellLoss('end');
   }
 
   #hasRoom(type: CtEvent['type']): boolean {
@@ -176,17 +187,19 @@ export class NdjsonSink implements Sink {
   #tellLoss(phase: 'start' | 'end'): void {
     if (this.#closed) return;
     this.#lossTold = phase === 'start';
-    const told = `${this.#lostLines} lines of this stream were dropped: its reader is slower than the events`;
-    this.#log({
+    const { path, tellLoss } = this.#options;
+    const tell = tellLoss ?? ((loss) => this.#log(loss));
+    tell({
       type: 'loss',
       level: 'warn',
       unixSeconds: this.#lastUnixSeconds,
-      msg: phase === 'start' ? 'lines of this stream are being dropped: its reader has stopped or is too slow' : told,
+      msg: describeLoss(phase, this.#lostLines, path),
       phase,
       cause: 'output',
       lost_lines: this.#lostLines,
       lost_flow_lines: this.#lostFlowLines,
       less_certain: [],
+      ...(path !== undefined && { file: { path } }),
     });
     if (phase === 'end') {
       this.#lostLinesBefore += this.#lostLines;
@@ -206,6 +219,17 @@ export class NdjsonSink implements Sink {
     this.#lineBytes = 0;
     this.#options.onClosed?.(error);
   }
+}
+
+function describeLoss(phase: 'start' | 'end', lines: number, path: string | undefined): string {
+  const name = path ?? 'this stream';
+  if (phase === 'end') {
+    const cause =
+      path === undefined ? 'its reader is slower than the events' : 'its disk was full, failed or was too slow';
+    return `${lines} lines of ${name} were dropped: ${cause}`;
+  }
+  const cause = path === undefined ? 'its reader has stopped or is too slow' : 'its disk is full, fails or is too slow';
+  return `lines of ${name} are being dropped: ${cause}`;
 }
 
 /** What an error of standard output means: nothing when the reader has gone. */

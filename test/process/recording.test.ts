@@ -158,7 +158,7 @@ describe('record', () => {
   it.each([
     [['record'], "missing required argument 'file'"],
     [['record', 'a', '--seconds', '0'], 'a number above 0'],
-    [['record', 'a', '--rotate-bytes', '1k'], 'a whole number above 0'],
+    [['record', 'a', '--rotate-bytes', '1k'], 'a size is expected, such as 64KiB'],
     [['replay'], "missing required argument 'files'"],
     [['replay', 'a', '--speed', 'fast'], 'a number above 0'],
   ])('%j is bad usage', async (args, says) => {

@@ -78,6 +78,27 @@ describe('NdjsonSink', () => {
     expect(lines.at(-1)?.msg).toBe('after');
   });
 
+  it('names its file in what it drops, and tells that elsewhere if asked', async () => {
+    const stream = new StalledReader();
+    const told: CtEvent[] = [];
+    const tellLoss = (loss: CtEvent) => void told.push(loss);
+    const sink = new NdjsonSink({ stream, hostname: 'web-1', queueBytes: 2000, path: '/logs/flows.ndjson', tellLoss });
+    for (let i = 0; i < 100; i++) sink.write(flow(i));
+    await turn();
+    stream.resume();
+    for (let i = 0; i < 3; i++) await turn();
+    await sink.end();
+    const kept = linesOf(stream.text);
+    expect(kept.every(({ type }) => type === 'flow')).toBe(true);
+    expect(told).toMatchObject([
+      { type: 'loss', phase: 'start', file: { path: '/logs/flows.ndjson' } },
+      { type: 'loss', phase: 'end', lost_flow_lines: 100 - kept.length, file: { path: '/logs/flows.ndjson' } },
+    ]);
+    expect(told[1]?.msg).toBe(
+      `${100 - kept.length} lines of /logs/flows.ndjson were dropped: its disk was full, failed or was too slow`,
+    );
+  });
+
   it('ends as soon as a slow reader has taken the last line, however little waits', async () => {
     const stream = new StalledReader();
     const sink = new NdjsonSink({ stream, hostname: 'web-1' });

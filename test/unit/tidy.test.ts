@@ -146,11 +146,14 @@ describe('the whole house', () => {
     expect(naming(/\/proc\//)).toEqual(['kernel/listeners.ts']);
   });
 
-  it('never changes the host: only the recorder and the keeper of evidence write files, nothing a sysctl or the table', () => {
+  it('never changes the host: only the files of lines, the recorder and the keeper of evidence are written, no sysctl and no table', () => {
     const writers = files.filter(({ code }) =>
-      /node:fs\/promises|\bopenSync|\bwriteFile|\bappendFile|\bcreateWriteStream|IPCTNL_MSG_CT_DELETE/.test(code),
+      /node:fs\/promises|\bopenSync|\brenameSync|\bwriteFile|\bappendFile|\bcreateWriteStream|IPCTNL_MSG_CT_DELETE/.test(
+        code,
+      ),
     );
-    expect(writers.map(({ path }) => path)).toEqual(['recording/recorder.ts', 'sinks/evidence.ts']);
+    const paths = ['recording/recorder.ts', 'recording/rotation.ts', 'sinks/evidence.ts', 'sinks/line-file.ts'];
+    expect(writers.map(({ path }) => path)).toEqual(paths);
     const native = join(SRC, '../native');
     const mutating = readdirSync(native).filter((name) =>
       /CT_DELETE|CT_MSG_NEW|NLM_F_CREATE|O_WRONLY|O_RDWR|BROADCAST_ERROR,/.test(
