@@ -11,6 +11,7 @@ export const REACH = {
   census: 'at most 1.5 s',
   censusMemory: 'at most 60 MiB',
   owners: 'at most 2 %',
+  control: 'at most 100 ms',
   recordCpu: 'at most 0.3 us',
   recordBytes: 'at most 12',
   forecastEvent: 'at most 100 ns',

@@ -18,6 +18,7 @@ const SCENARIOS = {
   start: () => import('./scenarios/start.mjs'),
   census: () => import('./scenarios/census.mjs'),
   owners: () => import('./scenarios/owners.mjs'),
+  control: () => import('./scenarios/control.mjs'),
   record: () => import('./scenarios/record.mjs'),
   forecast: () => import('./scenarios/forecast.mjs'),
 };

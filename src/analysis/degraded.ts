@@ -28,6 +28,7 @@ export type DegradedCode = keyof typeof DEGRADED_CODES;
 export const NOTICES = {
   table_stale: 'the kernel has not told the size of the table for 5 s: no usage, no forecast until it does',
   evidence_failed: 'evidence of a critical alert cannot be written: the watch goes on without',
+  control_failed: 'the control socket cannot be opened or has failed: ctwatch check gets no answer, the watch goes on',
   recording_failed: 'the recording cannot be written: nothing more is recorded, the watch goes on',
   census_failed: 'the table could not be listed: no census, the watch goes on',
   reaped: 'the kernel was made to collect expired entries before the table is full (reap_at_ratio)',

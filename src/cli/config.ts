@@ -3,6 +3,7 @@
  * An error names the key and where it came from.
  */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parse as parseToml } from 'smol-toml';
 import * as v from 'valibot';
 import { CtwatchError } from '../model/errors.js';
@@ -11,6 +12,10 @@ import { findRunbook } from './runbook.js';
 
 /** Read when `--config` is not given and it exists. */
 export const DEFAULT_CONFIG_PATH = '/etc/ctwatch/ctwatch.toml';
+
+/** The control socket in the runtime directory, and where that is unless the service manager says otherwise. */
+const CONTROL_SOCKET_NAME = 'ctwatch.sock';
+export const DEFAULT_CONTROL_PATH = `/run/ctwatch/${CONTROL_SOCKET_NAME}`;
 
 /** Environment variables that are no settings. */
 const RESERVED_VARIABLES = new Set(['CTWATCH_ADDON', 'CTWATCH_CONFIG']);
@@ -36,11 +41,14 @@ export function readSettings({ flags, environment, configPath }: ConfigSources):
   if (result.success) {
     // systemd may list several directories.
     const [stateDirectory] = (environment['STATE_DIRECTORY'] ?? '').split(':');
+    const [runtimeDirectory] = (environment['RUNTIME_DIRECTORY'] ?? '').split(':');
+    const socket = runtimeDirectory && join(runtimeDirectory, CONTROL_SOCKET_NAME);
     const runbook = findRunbook();
     return {
       ...(stateDirectory && { state_dir: stateDirectory }),
       ...(runbook !== undefined && { runbook_url: runbook }),
       ...result.output,
+      control: { ...(socket && { socket }), ...result.output.control },
     };
   }
   const [issue] = result.issues;
@@ -58,6 +66,7 @@ const FLAG_NAMES: ReadonlyMap<string, string> = new Map([
   ['output.flows_file', '--flows'],
   ['output.rotate_bytes', '--rotate-bytes'],
   ['output.keep', '--keep'],
+  ['control.socket', '--control'],
 ]);
 
 /** `--assume-max` for `assume_max`; one flag has part of its key as its value. */

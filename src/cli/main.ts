@@ -3,7 +3,9 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { CENSUS_DIMENSIONS } from '../model/census-fields.js';
 import { CtwatchError } from '../model/errors.js';
 import { parseSize } from '../model/output-settings.js';
+import type { Settings } from '../model/settings.js';
 import { outputError } from '../sinks/ndjson.js';
+import type { CheckFlags } from './check.js';
 import { formatCompletion, SHELLS, type Shell } from './completion.js';
 import { readSettings } from './config.js';
 import { VERSION } from './version.js';
@@ -24,6 +26,7 @@ interface SettingFlags extends RotationFlags {
   readonly config?: string;
   readonly stateDir?: string;
   readonly listen?: string;
+  readonly control?: string;
 }
 
 interface StreamFlags extends SettingFlags {
@@ -52,8 +55,9 @@ function settingsFrom(flags: SettingFlags) {
   const assume_max = assumeMax === undefined || !/^\d+$/.test(assumeMax) ? assumeMax : Number(assumeMax);
   const reap_at_ratio = numberOrText(flags.reapAt);
   const metrics = flags.listen === undefined ? undefined : { listen: flags.listen };
+  const control = flags.control === undefined ? undefined : { socket: flags.control };
   return readSettings({
-    flags: { interval, assume_max, assume_timeout, netns, state_dir, flows, output, reap_at_ratio, metrics },
+    flags: { interval, assume_max, assume_timeout, netns, state_dir, flows, output, reap_at_ratio, metrics, control },
     environment: process.env,
     configPath: config,
   });
@@ -144,6 +148,7 @@ export function createProgram(): Command {
       'serve metrics to Prometheus here, such as 127.0.0.1:9751 or unix:/path (default: off)',
     )
     .option('--state-dir <path>', 'keep evidence of critical alerts here (default: $STATE_DIRECTORY)')
+    .option('--control <path>', 'answer ctwatch check on this socket (default: $RUNTIME_DIRECTORY/ctwatch.sock)')
     .option('--record <file>', 'record what is seen as well, for ctwatch replay')
     .addOption(rotateBytesOption(' (default for lines: 100MB, for a recording: never)'))
     .addOption(keepOption())
@@ -166,7 +171,8 @@ export function createProgram(): Command {
         source: openLive(settings, manager),
         once: flags.once ?? false,
         readSettings: () => settingsFrom(flags),
-        openSink: (onClosed: (error?: CtwatchError) => void) => openSinks({ settings, manager, onClosed }),
+        openSink: (onClosed: (error?: CtwatchError) => void, current: () => Settings) =>
+          openSinks({ settings, current, manager, onClosed }),
       };
       if (flags.record === undefined) return runStream(stream);
       const { runRecordedStream } = await import('./record.js');
@@ -268,6 +274,7 @@ export function createProgram(): Command {
   for (const command of program.commands) {
     command.configureOutput({ outputError: (text, write) => write(formatUsageError(text, `${command.name()} `)) });
   }
+  addCheck(program);
   return program;
 }
 
@@ -277,6 +284,34 @@ function formatUsageError(text: string, command: string): string {
     .trim()
     .replaceAll('\n', ' ');
   return `ctwatch: ${detail} [ERR_BAD_OPTION]; remedy: ctwatch ${command}--help\n`;
+}
+
+/** Everything that keeps a plugin from looking is a line on standard output and status 3, a wrong flag too. */
+function addCheck(program: Command): void {
+  program
+    .command('check')
+    .description('for Nagios, Icinga and friends: one line, performance data, status 0 1 2 3')
+    .option('-w, --warning <range>', 'usage that is a warning, such as 80, 80% or 0.8 (default: the alerts decide)')
+    .option('-c, --critical <range>', 'usage that is critical')
+    .option('--warning-time-to-full <range>', 'seconds until the table is full that are a warning, such as 600:')
+    .option('--critical-time-to-full <range>', 'seconds that are critical, such as 120:')
+    .option('-t, --timeout <seconds>', 'status 3 when there was no answer by then (default: 10)')
+    .option('-v, --verbose', 'more lines: the alerts that fire, losses, the age of the reading')
+    .option('--control <path>', 'socket of the daemon (default: /run/ctwatch/ctwatch.sock)')
+    .option('--netns <name>', 'this network namespace (see: ip netns list)')
+    .option('--config <file>', 'configuration file (default: /etc/ctwatch/ctwatch.toml if it exists)')
+    .version(VERSION)
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 3))
+    .configureOutput({
+      outputError: (text) => {
+        const wrong = text.replace(/^error: /, '').trim();
+        process.stdout.write(`CONNTRACK UNKNOWN - ${wrong.replaceAll(/[\n|]/g, ' ')}; remedy: ctwatch check --help\n`);
+      },
+    })
+    .action(async (flags: CheckFlags) => {
+      const { runCheck } = await import('./check.js');
+      process.exitCode = await runCheck(flags);
+    });
 }
 
 /** For commands without a sink: a closed pipe (`| head`) is an ordinary ending, another failure of the output is told. */

@@ -93,8 +93,8 @@ export async function runRecordedStream({ settings, path, ...options }: StreamOp
       ...options,
       settings,
       source: recorder.tee(options.source ?? openLive(settings)),
-      openSink: async (onClosed) => {
-        sink = await options.openSink(onClosed);
+      openSink: async (...opening) => {
+        sink = await options.openSink(...opening);
         return sink;
       },
     });

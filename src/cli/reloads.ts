@@ -37,6 +37,11 @@ export class Reloads {
     this.#settings = options.settings;
   }
 
+  /** What holds now. */
+  get settings(): Settings {
+    return this.#settings;
+  }
+
   /** The first line is written. */
   start(): void {
     this.#isStarted = true;

@@ -9,12 +9,15 @@ import type { Settings } from '../model/settings.js';
 import { EvidenceKeeper } from '../sinks/evidence.js';
 import { FanOut, type Sink } from '../sinks/sink.js';
 import { SystemdSink } from '../sinks/systemd.js';
+import { openControl } from './control.js';
 import { EarlyNotices, tellNotice } from './notices.js';
 import { openOutput } from './output.js';
 import { VERSION } from './version.js';
 
 export interface SinkOptions {
   readonly settings: Settings;
+  /** Those that hold now: a reload may have changed some. */
+  readonly current: () => Settings;
   /** The service manager that started this process. */
   readonly manager?: ServiceManager | undefined;
   /** The reader of standard output has gone, or lines could not be written. */
@@ -22,7 +25,7 @@ export interface SinkOptions {
 }
 
 /** Throws what `openOutput` throws: without its lines a stream does not begin. */
-export async function openSinks({ settings, manager, onClosed }: SinkOptions): Promise<Sink> {
+export async function openSinks({ settings, current, manager, onClosed }: SinkOptions): Promise<Sink> {
   const { netns, state_dir } = settings;
   const sinks = new FanOut();
   const early = new EarlyNotices(sinks);
@@ -37,6 +40,11 @@ export async function openSinks({ settings, manager, onClosed }: SinkOptions): P
     const { openMetrics } = await import('./metrics.js');
     const outputs = () => sinks.health();
     sinks.add(openMetrics({ settings, notices: early, outputs, hostname: hostname(), version: VERSION, netns }));
+  }
+  const { socket: path, mode } = settings.control;
+  if (path !== undefined && path !== '') {
+    const subject = { settings: current, hostname: hostname(), version: VERSION };
+    sinks.add(openControl({ ...subject, path, mode, notices: early }));
   }
   sinks.add(early);
   return sinks;

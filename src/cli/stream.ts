@@ -12,8 +12,8 @@ export interface StreamOptions {
   readonly source?: BatchSource;
   /** End after the first sample. */
   readonly once?: boolean;
-  /** Builds the sink; `onClosed` is to be called when its reader has gone or it failed. */
-  readonly openSink: (onClosed: (error?: CtwatchError) => void) => Sink | Promise<Sink>;
+  /** Builds the sink; `onClosed` is to be called when its reader has gone or it failed. `current` are the settings that hold. */
+  readonly openSink: (onClosed: (error?: CtwatchError) => void, current: () => Settings) => Sink | Promise<Sink>;
   /** Reads the settings again on SIGHUP; throws `CtwatchError`. Without it, or with a terminal as input, SIGHUP ends the stream. */
   readonly readSettings?: () => Settings;
   /** Ends the stream from outside, with its reason. */
@@ -38,10 +38,11 @@ export async function runStream(options: StreamOptions): Promise<void> {
   if (signal?.aborted === true) onAbort();
 
   let failure: CtwatchError | undefined;
-  const opened = await openSink((error) => {
+  const onClosed = (error?: CtwatchError) => {
     failure ??= error;
     stop('reader closed');
-  });
+  };
+  const opened = await openSink(onClosed, () => reloads?.settings ?? settings);
   sink = opened;
   try {
     await new Promise<void>((resolve, reject) => {

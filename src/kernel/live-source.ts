@@ -13,10 +13,10 @@ import { createBatch, type EventBatch } from '../model/batch.js';
 import { CtwatchError } from '../model/errors.js';
 import {
   BATCH_ROWS,
-  BATCHES_PER_TURN,
   DRAIN_EVENTS_PER_SECOND,
   DRAIN_INTERVAL_MAX_MS,
   DRAIN_INTERVAL_MIN_MS,
+  DRAIN_TURN_MS,
   EMPTY_DRAINS_BEFORE_IDLE,
   EVENT_TRUESIZE_BYTES,
   IDLE_TICK_SECONDS,
@@ -192,13 +192,13 @@ class LiveReader {
     this.#observer.complete();
   }
 
-  /** Drains until the queues are empty, then decides when to look again. */
+  /** Drains until the queues are empty or the turn is over, then decides when to look again. */
   #turn(): void {
     if (this.#closed) return;
     this.#idle = false;
     let more = true;
     this.#meter.begin();
-    for (let i = 0; more && i < BATCHES_PER_TURN; i++) more = this.#drain();
+    for (const endMs = performance.now() + DRAIN_TURN_MS; more && performance.now() < endMs; ) more = this.#drain();
     this.#meter.end();
     if (more) {
       this.#immediate = setImmediate(() => this.#guard(() => this.#turn()));

@@ -135,6 +135,21 @@ export const ERRORS = {
     meaning: 'the recording is damaged or cut short: all before that place was replayed',
     remedy: 'none: what was written before the damage is all there is',
   },
+  ERR_CONTROL_UNREACHABLE: {
+    exitStatus: 3,
+    meaning: 'no ctwatch answers on the control socket',
+    remedy: 'systemctl status ctwatch',
+  },
+  ERR_CONTROL_TIMEOUT: {
+    exitStatus: 3,
+    meaning: 'there was no answer in time',
+    remedy: 'systemctl restart ctwatch',
+  },
+  ERR_CONTROL_ANSWER: {
+    exitStatus: 3,
+    meaning: 'what answers on the control socket is no ctwatch, or refuses',
+    remedy: 'ctwatch check --control PATH',
+  },
   ERR_KERNEL_SOURCE: {
     exitStatus: 1,
     meaning: 'the netlink sockets failed while running',

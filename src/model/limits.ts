@@ -64,8 +64,8 @@ export const DRAIN_INTERVAL_MIN_MS = 2;
 /** Empty drains in a row before the source goes back to waiting for readability. */
 export const EMPTY_DRAINS_BEFORE_IDLE = 2;
 
-/** Batches drained in one turn before timers and output get theirs. */
-export const BATCHES_PER_TURN = 8;
+/** How long one turn drains before timers, output and requests get theirs, ms: whoever asks waits for two or three turns. */
+export const DRAIN_TURN_MS = 10;
 
 /** Destinations that the space-saving summary watches: any with over 1/256 of the new entries is found. */
 export const TALKERS_MAX = 256;
@@ -275,3 +275,30 @@ export const OTLP_ALERT_DELAY_MS = 250;
 
 /** How long after its timeout a push is given up from outside, ms: an answer may trickle for ever. */
 export const OTLP_GRACE_MS = 500;
+
+/** Longest path of a unix socket, bytes: sun_path less the zero at its end. */
+export const SOCKET_PATH_BYTES_MAX = 107;
+
+/** Longest request on the control socket, bytes; the only one there is has 24. */
+export const CONTROL_REQUEST_BYTES_MAX = 1024;
+
+/** How long a connection to the control socket may last, ms: who asks has the request ready. */
+export const CONTROL_CONNECTION_MS = 2000;
+
+/** Connections to the control socket that are open at once; for one more the oldest goes. A few descriptors of 1,024. */
+export const CONTROL_CONNECTIONS_MAX = 64;
+
+/** Answers on the control socket in a second, 0.2 ms of CPU each: a monitoring system asks once a minute. */
+export const CONTROL_ANSWERS_PER_SECOND = 50;
+
+/** Longest answer that `check` reads, bytes: every alert and budget firing at once makes a tenth of it. */
+export const CONTROL_ANSWER_BYTES_MAX = 1_000_000;
+
+/** How long `check` waits for an answer, seconds, unless told otherwise: the plugins' own default. */
+export const CHECK_TIMEOUT_SECONDS = 10;
+
+/** Age of the daemon's reading from which on `check` believes nothing of it, seconds; one comes every second at least. */
+export const CHECK_STALE_SECONDS = 10;
+
+/** Time between two tries of `check` to connect while the socket's queue is full, ms. */
+export const CHECK_RETRY_MS = 50;

@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { parseDestination, parseOwner } from './budget.js';
+import { controlSettings } from './control-settings.js';
 import { durationSeconds } from './duration.js';
 import {
   BUDGETS_MAX,
@@ -238,6 +239,7 @@ export const settingsSchema = v.strictObject({
     }),
     {},
   ),
+  control: v.optional(controlSettings, {}),
   metrics: v.optional(metricsSettings, {}),
   otlp: v.optional(otlpSettings, {}),
   burst: v.optional(

@@ -116,8 +116,13 @@ export function describeAlert(parts: AlertParts): string {
   return `${describeCondition(parts)}.${describeCulprit(parts)}${describeDiagnosis(parts.diagnosis)}`;
 }
 
+/** Who and what, as the sentences of an alert have it; empty when nobody stands out. */
+export function describeFinding(parts: Pick<AlertParts, 'culprits' | 'basis' | 'diagnosis'>): string {
+  return `${describeCulprit(parts)}${describeDiagnosis(parts.diagnosis)}`.trim();
+}
+
 /** ` 83 % of the growth is tcp to 10.0.0.5:6379: 84,012 entries against an expected 50, 71 % in TIME_WAIT.` */
-function describeCulprit({ culprits: [culprit], basis }: AlertParts): string {
+function describeCulprit({ culprits: [culprit], basis }: Pick<AlertParts, 'culprits' | 'basis'>): string {
   if (culprit === undefined) return '';
   const { network, source, destination, share_ratio: share } = culprit;
   if (source !== undefined) {
@@ -227,7 +232,7 @@ function describeCondition(parts: AlertParts): string {
 }
 
 /** `41 % full (107,310 of 262,144)`. */
-function describeFullness(table: TableFields): string {
+export function describeFullness(table: TableFields): string {
   const { count, max, used_ratio: used } = table;
   if (count === undefined) return 'of unknown size';
   if (max === undefined || used === undefined) return `with ${formatCount(count)} entries`;
