@@ -40,7 +40,11 @@ describe('burstLastsRatio', () => {
 describe('riseLastsRatio', () => {
   it('gives a rise even odds to last as long again as it has', () => {
     expect(riseLastsRatio(300, 300)).toBe(0.5);
-    expect(riseLastsRatio(900, 100)).toBe(0.9);
+    expect(riseLastsRatio(90, 10)).toBe(0.9);
+  });
+
+  it('trusts an old rise no longer than one of 400 s', () => {
+    expect(riseLastsRatio(768, 400)).toBe(0.5);
   });
 
   it('is certain of no time at all', () => {

@@ -84,6 +84,18 @@ describe('fitTrend', () => {
     }
   });
 
+  it('keeps to a growth that has lasted, whatever a short window happens to say', () => {
+    let kept = 0;
+    for (let seed = 1; seed <= 100; seed++) {
+      const trend = fitTrend(
+        windowsOf((ago) => (ago < 240 ? 300 * 2 ** (-ago / 90) : 47), 768, seed),
+        1,
+      );
+      if ((trend?.exponentialWeight ?? 0) > 0.9) kept += 1;
+    }
+    expect(kept).toBeGreaterThanOrEqual(96);
+  });
+
   it('knows an even rate better the longer it lasts', () => {
     const errorOf = (longest: number) =>
       fitTrend(

@@ -5,13 +5,19 @@
  * S(d) = (1 + d / 30 s)^-0.2, so that what has lasted long goes on for long. The guess decides while few bursts were seen, and
  * where none of them lasted as long as this one.
  *
- * A rise: one that is met at a moment like any other of its life goes on for another d after a with probability a / (a + d).
+ * A rise: one that is met at a moment like any other of its life goes on for another d after a with probability a / (a + d),
+ * where no a is longer than `RISE_SECONDS_MAX`.
  * Source: Gott, "Implications of the Copernican principle for our future prospects" (Nature 363, 1993).
  */
 import type { BurstSnapshot } from '../bursts/burst.js';
 
 const GUESS_SECONDS = 30;
 const GUESS_POWER = 0.2;
+/**
+ * A rise is not trusted for longer than one of this age: one that ends as the table nears its limit is as old as one that does not
+ * (`npm run evaluate -- --only ramp4x30m_plateau85,ramp7x30m_fills`), and only the first must not be an alarm.
+ */
+const RISE_SECONDS_MAX = 400;
 /** Bursts that the guess is worth. */
 const GUESS_WEIGHT = 1;
 /** A burst is like another that lasted so much less: how long one lasts is measured to the moment its end was sure. */
@@ -37,7 +43,7 @@ function survivors(past: readonly number[], seconds: number): number {
 
 /** Probability that what has risen evenly for `ageSeconds` goes on rising for `moreSeconds`. */
 export function riseLastsRatio(ageSeconds: number, moreSeconds: number): number {
-  const age = Math.max(0, ageSeconds);
+  const age = Math.max(0, Math.min(RISE_SECONDS_MAX, ageSeconds));
   const more = Math.max(0, moreSeconds);
   return age + more > 0 ? age / (age + more) : 1;
 }

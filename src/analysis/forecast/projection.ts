@@ -251,6 +251,7 @@ function addSurvivors(
   { live, liveVariance }: Sums,
 ): void {
   const { liveByAge } = learned;
+  const leaving = new Float64Array(horizons.length);
   for (let age = 0; age <= AGES_SECONDS; ) {
     const group = age < FINE_AGES_SECONDS ? 1 : Math.min(AGE_GROUP_SECONDS, Math.max(1, AGES_SECONDS - age));
     let entries = 0;
@@ -266,9 +267,13 @@ function addSurvivors(
       const horizon = horizons[i] ?? 0;
       const stays = horizon === 0 ? 1 : (curve[from + horizon] ?? 0) * inverse;
       live[i] = (live[i] ?? 0) + scaled * stays;
-      const left = SURVIVAL_ERROR_RATIO * scaled * (1 - stays);
-      liveVariance[i] = (liveVariance[i] ?? 0) + scaled * stays * (1 - stays) + left * left;
+      liveVariance[i] = (liveVariance[i] ?? 0) + scaled * stays * (1 - stays);
+      leaving[i] = (leaving[i] ?? 0) + scaled * (1 - stays);
     }
+  }
+  // A curve that is wrong is wrong for all ages alike.
+  for (let i = 0; i < horizons.length; i++) {
+    liveVariance[i] = (liveVariance[i] ?? 0) + (SURVIVAL_ERROR_RATIO * (leaving[i] ?? 0)) ** 2;
   }
 }
 

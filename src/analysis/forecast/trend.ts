@@ -63,6 +63,8 @@ const VARIANCE_MIN = 0.5;
 /** One window with its model: an even rate, a line or exponential growth. */
 interface Fit {
   trend: Trend;
+  /** What the models that may be true say of the present rate, the least and the most. */
+  rates: readonly [least: number, most: number];
   isGood: boolean;
   /** Far beyond chance. */
   isHopeless: boolean;
@@ -91,8 +93,8 @@ export function fitTrend(windows: Iterable<BinnedCounts>, dispersion: number): T
     misfits = 0;
     if (chosen !== undefined && !fit.isSure) continue;
     chosen = fit.trend;
-    low = Math.max(low, ratePerSecond - MISFIT_SIGMAS * nowError);
-    high = Math.min(high, ratePerSecond + MISFIT_SIGMAS * nowError);
+    low = Math.max(low, fit.rates[0] - MISFIT_SIGMAS * nowError);
+    high = Math.min(high, fit.rates[1] + MISFIT_SIGMAS * nowError);
   }
   return chosen;
 }
@@ -123,6 +125,8 @@ function fitCourse(window: BinnedCounts, dispersion: number): Fit {
     isHopeless: best.isHopeless,
     isSure: true,
     misfit: best.misfit,
+    // A line through exponential growth ends too low, exponential growth through a line too high.
+    rates: [Math.min(line.rates[0], growth.trend.ratePerSecond), Math.max(line.rates[1], growth.trend.ratePerSecond)],
     trend: {
       ...trend,
       ratePerSecond: ratePerSecond + (growth.trend.ratePerSecond - ratePerSecond) * exponentialWeight,
@@ -159,9 +163,12 @@ function fitLine({ counts, binSeconds }: BinnedCounts, dispersion: number): Fit 
     misfit += misfitOf(counts[i] ?? 0, rate * binSeconds, dispersion);
   }
   const ratePerSecond = Math.max(0, mean + (slope * windowSeconds) / 2);
-  return judge(misfit, bins - 2, {
+  const fit = judge(misfit, bins - 2, {
     ...{ ratePerSecond, slope, growth: 0, exponentialWeight: 0, windowSeconds, rateError, slopeError },
   });
+  // The slope that was drawn to nothing may be there.
+  const measuredRate = mean + (measured * windowSeconds) / 2;
+  return { ...fit, rates: [Math.min(ratePerSecond, measuredRate), Math.max(ratePerSecond, measuredRate)] };
 }
 
 /** The least misfit of two levels with a step between them. */
@@ -226,8 +233,9 @@ function misfitOf(count: number, expected: number, dispersion: number): number {
 
 /** Chi-square by the cube root of Wilson and Hilferty (1931). */
 function judge(misfit: number, degrees: number, trend: Trend): Fit {
-  if (degrees < 1) return { trend, isGood: true, isHopeless: false, isSure: true, misfit };
+  const rates = [trend.ratePerSecond, trend.ratePerSecond] as const;
+  if (degrees < 1) return { trend, rates, isGood: true, isHopeless: false, isSure: true, misfit };
   const spread = 2 / (9 * degrees);
   const sigmas = (Math.cbrt(misfit / degrees) - (1 - spread)) / Math.sqrt(spread);
-  return { trend, isGood: sigmas < MISFIT_SIGMAS, isHopeless: sigmas > HOPELESS_SIGMAS, isSure: true, misfit };
+  return { trend, rates, isGood: sigmas < MISFIT_SIGMAS, isHopeless: sigmas > HOPELESS_SIGMAS, isSure: true, misfit };
 }
