@@ -5,6 +5,7 @@
 import type { Degraded } from '../model/events.js';
 import { EVENT_TRUESIZE_BYTES, RECV_BUFFER_BYTES } from '../model/limits.js';
 import type { HostFacts } from '../model/record.js';
+import { shellWord } from '../model/shell-word.js';
 
 /** Every code with what it means for the numbers. */
 export const DEGRADED_CODES = {
@@ -53,7 +54,7 @@ const ENTRIES_PER_BUCKET_MAX = 4;
 /** Everything that is degraded on this host, in the order of `DEGRADED_CODES`. */
 export function listDegraded(host: HostFacts): Degraded[] {
   const { sysctls, table } = host;
-  const inNetns = host.netns === undefined ? '' : `ip netns exec ${host.netns} `;
+  const inNetns = host.netns === undefined ? '' : `ip netns exec ${shellWord(host.netns)} `;
   const sysctl = (name: string, value: number) => `sudo ${inNetns}sysctl -w net.netfilter.${name}=${value}`;
   const found: Degraded[] = [];
   const add = (code: DegradedCode, remedy: string, detail = '') =>

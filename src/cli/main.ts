@@ -4,6 +4,7 @@ import { CENSUS_DIMENSIONS } from '../model/census-fields.js';
 import { CtwatchError } from '../model/errors.js';
 import { parseSize } from '../model/output-settings.js';
 import type { Settings } from '../model/settings.js';
+import { shellWord } from '../model/shell-word.js';
 import { outputError } from '../sinks/ndjson.js';
 import type { CheckFlags } from './check.js';
 import { formatCompletion, SHELLS, type Shell } from './completion.js';
@@ -325,11 +326,10 @@ function endWithOutput(): void {
 /** A privilege that is missing is given by sudo: to the same command. */
 function withCommand(error: CtwatchError, args: readonly string[]): CtwatchError {
   if (!error.code.startsWith('ERR_CAP_') || args.length === 0) return error;
-  const quoted = args.map((arg) => (/^[\w./:=@%,+-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`));
   return new CtwatchError({
     ...error,
     detail: error.message,
-    remedy: `sudo ctwatch ${quoted.join(' ')}`,
+    remedy: `sudo ctwatch ${args.map(shellWord).join(' ')}`,
     cause: error,
   });
 }

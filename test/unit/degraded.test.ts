@@ -72,7 +72,13 @@ describe('listDegraded', () => {
     };
     const [accounting, buffer] = listDegraded(host).map(({ remedy }) => remedy);
     expect(accounting).toBe('sudo ip netns exec blue sysctl -w net.netfilter.nf_conntrack_acct=1');
+
     expect(buffer).toBe('sudo sysctl -w net.core.rmem_max=33554432');
+  });
+
+  it('gives no command that a name in a recording could have become part of', () => {
+    const [accounting] = listDegraded({ ...withSysctls({ acct: 0 }), netns: '$(reboot)' });
+    expect(accounting?.remedy).toContain("ip netns exec '$(reboot)' sysctl");
   });
 
   it('tells how many events the granted buffer holds', () => {

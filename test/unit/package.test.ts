@@ -25,9 +25,9 @@ describe('the npm package', () => {
   });
 
   it('has nothing that npm would build, no sources and no tests', () => {
-    expect(paths.filter((path) => /\.gyp|\.cc$|\.h$|\.test\.[jt]s|^(?:src|native|test|bench|scripts)\//.test(path))).toEqual(
-      [],
-    );
+    expect(
+      paths.filter((path) => /\.gyp|\.cc$|\.h$|\.test\.[jt]s|^(?:src|native|test|bench|scripts)\//.test(path)),
+    ).toEqual([]);
     expect(paths.filter((path) => path.split('/').some((name) => name.startsWith('.')))).toEqual([]);
     expect(paths.every((path) => !path.endsWith('.ts') || path.endsWith('.d.ts'))).toBe(true);
   });
