@@ -1,16 +1,12 @@
 /**
  * The Debian packages in a booted Debian: what an administrator does with them, and what is left after a purge. `shared` is the
- * folder with the packages.
+ * folder with the packages, `directory` the Debian.
  */
-import { copyFileSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { withGuest } from './guest.mjs';
-import { run } from './run.mjs';
 
 /** Everything of that name on the disk, except what is shared with the host. */
 const TRACES = "find / -xdev -path /release -prune -o -iname '*ctwatch*' -print";
 const INSTALL = 'apt-get install -y --no-install-recommends';
-const NODE = '/release/nodejs.deb';
 
 /** Debian's nodejs is too old: apt says so, and nothing is installed. */
 export async function checkOldNode({ directory, shared, version }) {
@@ -26,7 +22,7 @@ export async function checkDeb({ directory, shared, version, name }) {
   await withGuest({ directory, shared }, async (guest) => {
     const deb = `/release/${name}_${version}_amd64.deb`;
     prepareHost(guest);
-    guest.must(`${INSTALL} ${name === 'ctwatch' ? NODE : ''} ${deb}`);
+    guest.must(`${INSTALL} ${deb}`);
     expect(guest.must('systemctl is-enabled ctwatch').trim() === 'enabled', 'the service is enabled');
     expect(guest.must('systemctl is-active ctwatch').trim() === 'active', 'the service runs');
     expect(guest.must('ctwatch --version').trim() === version, 'the command is on the PATH');
@@ -35,6 +31,7 @@ export async function checkDeb({ directory, shared, version, name }) {
       'every file is as the package has it',
       guest('dpkg --verify').output,
     );
+    guest.must('test -s /usr/lib/ctwatch/docs/runbook/usage.md');
     await expectEvents(guest);
 
     const before = guest.must('systemctl show -P MainPID ctwatch');
@@ -62,7 +59,7 @@ export async function checkDeb({ directory, shared, version, name }) {
 export async function checkSwitch({ directory, shared, version }) {
   await withGuest({ directory, shared }, async (guest) => {
     prepareHost(guest);
-    guest.must(`${INSTALL} ${NODE} /release/ctwatch_${version}_amd64.deb`);
+    guest.must(`${INSTALL} /release/ctwatch_${version}_amd64.deb`);
     guest.must("sed -i 's/^#interval = .*/interval = 2/' /etc/ctwatch/ctwatch.toml");
     guest.must(`${INSTALL} /release/ctwatch-with-node_${version}_amd64.deb`);
     guest.must('dpkg --purge ctwatch');
@@ -91,28 +88,6 @@ async function expectEvents(guest) {
     if (samples.some((line) => Number(/"new":(\d+)/.exec(line)?.[1]) > 0)) return;
   }
   throw new Error(`no sample with new flows came into the journal; it has: ${output.slice(-3000)}`);
-}
-
-/**
- * `nodejs.deb` in `directory`: one that is new enough, made of the Node.js that runs this, as a host with NodeSource's packages
- * would have it.
- */
-export function makeNodeDeb(directory, scratch) {
-  const stage = join(scratch, 'nodejs');
-  mkdirSync(join(stage, 'DEBIAN'), { recursive: true });
-  mkdirSync(join(stage, 'usr/bin'), { recursive: true });
-  const fields = {
-    ...{ Package: 'nodejs', Version: process.versions.node, Architecture: 'amd64', Depends: 'libstdc++6' },
-    ...{ Maintainer: 'nobody <nobody@localhost>', Description: 'Node.js of the host of this check' },
-  };
-  writeFileSync(
-    join(stage, 'DEBIAN/control'),
-    Object.entries(fields)
-      .map(([key, value]) => `${key}: ${value}\n`)
-      .join(''),
-  );
-  copyFileSync(realpathSync(process.execPath), join(stage, 'usr/bin/node'));
-  run('dpkg-deb', ['--root-owner-group', '-Znone', '--build', stage, join(directory, 'nodejs.deb')]);
 }
 
 function expect(holds, what, found = '') {

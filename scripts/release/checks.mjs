@@ -2,26 +2,17 @@
  * `npm run release -- --check`: what was made is tried as a stranger would: the npm package without a compiler, the addon of the
  * other architecture under qemu, each Debian package in a clean Debian that is booted for it.
  */
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkDeb, checkOldNode, checkSwitch, makeNodeDeb } from './check-deb.mjs';
+import { checkDeb, checkOldNode, checkSwitch } from './check-deb.mjs';
 import { makeDebian } from './guest.mjs';
 import { prebuildPath } from './prebuilds.mjs';
 import { run } from './run.mjs';
 
-/** The oldest Debian that is tried. Its nodejs is 18, its glibc 2.36. */
-const SUITE = 'bookworm';
+/** Debian 12 has nodejs 18, Debian 13 has 20. */
+const OLD_SUITE = 'bookworm';
+const SUITE = 'trixie';
 
 /** What a program may find on the PATH: no compiler, no make, no Python. */
 const PROGRAMS = ['sh', 'env', 'node', 'npm', 'ip', 'timeout'];
@@ -35,19 +26,18 @@ export async function checkRelease({ root, outDir, version, say }) {
     say('ok  the npm package installs without scripts and compiler, and watches');
     checkArm64(prebuildPath(root, 'arm64'), join(scratch, 'arm64'));
     say('ok  the addon for arm64 loads');
-    const directory = join(scratch, SUITE);
-    makeDebian(directory, SUITE);
-    const shared = join(scratch, 'debs');
-    mkdirSync(shared);
-    for (const file of readdirSync(outDir)) copyFileSync(join(outDir, file), join(shared, file));
-    makeNodeDeb(shared, scratch);
-    await checkOldNode({ directory, shared, version });
-    say(`ok  ctwatch refuses the nodejs of ${SUITE} and leaves nothing`);
-    for (const name of ['ctwatch', 'ctwatch-with-node']) {
-      await checkDeb({ directory, shared, version, name });
-      say(`ok  ${name} installs, watches, survives an upgrade, and is purged without a trace`);
-    }
-    await checkSwitch({ directory, shared, version });
+    const shared = outDir;
+    const [old, current] = [join(scratch, OLD_SUITE), join(scratch, SUITE)];
+    makeDebian(old, OLD_SUITE);
+    makeDebian(current, SUITE, ['nodejs']);
+    await checkOldNode({ directory: old, shared, version });
+    say(`ok  ctwatch refuses to install on ${OLD_SUITE}, whose nodejs is too old, and leaves nothing`);
+    const whole = 'installs, watches, survives an upgrade, and is purged without a trace';
+    await checkDeb({ directory: current, shared, version, name: 'ctwatch' });
+    say(`ok  ctwatch on ${SUITE} with its nodejs ${whole}`);
+    await checkDeb({ directory: old, shared, version, name: 'ctwatch-with-node' });
+    say(`ok  ctwatch-with-node on ${OLD_SUITE} ${whole}`);
+    await checkSwitch({ directory: current, shared, version });
     say('ok  ctwatch-with-node takes the place of ctwatch and keeps its configuration');
   } finally {
     rmSync(scratch, { recursive: true, force: true });

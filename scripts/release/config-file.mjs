@@ -35,7 +35,7 @@ function formatSection([title, settings]) {
 function formatKey({ path, type, choices, default: fallback, description }) {
   const meaning =
     description === '' ? [] : [`# ${description}${choices === undefined ? '' : `: ${choices.join(', ')}`}`];
-  const unit = type === 'duration' ? ' # s' : '';
+  const unit = { duration: ' # s', size: ' # bytes' }[type] ?? '';
   return [...meaning, `#${path.at(-1)} =${fallback === undefined ? '' : ` ${JSON.stringify(fallback)}${unit}`}`].join(
     '\n',
   );

@@ -77,6 +77,8 @@ function stageProgram({ root, stage, arch, name, version }) {
   copy(addon, join(library, relative(root, addon)));
   mkdirSync(join(stage, 'usr/bin'), { recursive: true });
   symlinkSync('../lib/ctwatch/dist/ctwatch.js', join(stage, 'usr/bin/ctwatch'));
+  // Alerts refer to their pages there.
+  symlinkSync(`../../share/doc/${name}/docs`, join(library, 'docs'));
   if (name === 'ctwatch-with-node') copy(bundledNode(), join(library, 'bin/node'), 0o755);
 }
 

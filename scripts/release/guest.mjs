@@ -7,12 +7,13 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from './run.mjs';
 
-const PACKAGES = 'systemd,systemd-sysv,dbus,iproute2,nftables,procps';
+const PACKAGES = ['systemd', 'systemd-sysv', 'dbus', 'iproute2', 'nftables', 'procps'];
 const BOOT_SECONDS = 60;
 
-/** Fills `directory` with a minimal Debian of that name. */
-export function makeDebian(directory, suite) {
-  run('mmdebstrap', ['--variant=minbase', '--mode=root', `--include=${PACKAGES}`, suite, directory]);
+/** Fills `directory` with a minimal Debian of that name, and these packages besides. */
+export function makeDebian(directory, suite, packages = []) {
+  const include = [...PACKAGES, ...packages].join(',');
+  run('mmdebstrap', ['--variant=minbase', '--mode=root', `--include=${include}`, suite, directory]);
 }
 
 /**

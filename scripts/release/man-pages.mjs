@@ -34,7 +34,7 @@ function formatCommands(program) {
       const described = command.registeredArguments.filter(({ description }) => description !== '');
       return [
         `.Ss ctwatch ${command.name()}`,
-        `.Nm Cm ${command.name()}${options.length > 0 ? ' Op Ar option ...' : ''}${args.join('')}`,
+        `.Nm Cm ${command.name()}${options.length > 0 ? ' Oo Ar option ... Oc' : ''}${args.join('')}`,
         '.Pp',
         sentence(command.description()),
         ...(described.length + options.length > 0 ? ['.Bl -tag -width Ds'] : []),
@@ -52,7 +52,8 @@ function formatFlags(flags) {
   const tags = names
     .split(', ')
     .map((name) => (name.startsWith('--') ? `Fl Fl ${name.slice(2)}` : `Fl ${name.slice(1)}`));
-  return `.It ${tags.join(' , ')}${value === undefined ? '' : ` Ar ${escapeText(value)}`}`;
+  const isBare = flags.endsWith(']');
+  return `.It ${tags.join(' , ')}${value === undefined ? '' : `${isBare ? ' Op' : ''} Ar ${escapeText(value)}`}`;
 }
 
 function formatSettings(settings) {
@@ -72,7 +73,7 @@ function formatSettings(settings) {
 }
 
 function formatSetting({ type, range, choices, default: fallback, description }) {
-  const unit = type === 'duration' ? ' s' : '';
+  const unit = { duration: ' s', size: ' bytes' }[type] ?? '';
   const [low, high] = (range ?? '..').split('..');
   const bounds = [low && `at least ${low}${unit}`, high && `at most ${high}${unit}`].filter((bound) => bound);
   const kind = choices === undefined ? [type, ...bounds].join(', ') : `one of ${choices.join(', ')}`;
@@ -84,7 +85,7 @@ function formatSetting({ type, range, choices, default: fallback, description })
 /** A capital at the beginning and a full stop, as prose has them. */
 function sentence(text) {
   const [first = '', ...rest] = text;
-  return escapeText(`${first.toUpperCase()}${rest.join('')}${/[.)]$/.test(text) ? '' : '.'}`);
+  return escapeText(`${first.toUpperCase()}${rest.join('')}${text.endsWith('.') ? '' : '.'}`);
 }
 
 /** Words that are no macros. Backquotes mark code; a page has none of its own for it. */

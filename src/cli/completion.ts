@@ -17,6 +17,8 @@ interface OptionWords {
   /** With their dashes, such as `--netns`. */
   readonly flags: readonly string[];
   readonly value: Value;
+  /** It may stand without its value. */
+  readonly isBare: boolean;
   readonly description: string;
 }
 
@@ -68,6 +70,7 @@ function describeOption(option: Option): OptionWords {
   return {
     flags: [option.short, option.long].flatMap((flag) => flag ?? []),
     value: name === undefined ? { kind: 'none' } : valueNamed(name, option.argChoices, option.long),
+    isBare: option.optional,
     description: option.description,
   };
 }
@@ -99,7 +102,8 @@ _ctwatch() {
       ${names.join(' | ')}) command=\${COMP_WORDS[i]} given=yes && break ;;
     esac
   done
-  case $command:$before in
+  # An option may stand where an optional value would.
+  [[ $current == -* ]] || case $command:$before in
 ${[
   ...cases('file', () => 'compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$current"); return'),
   ...cases('netns', () => `mapfile -t COMPREPLY < <(compgen -W "$(${NAMESPACES})" -- "$current"); return`),
@@ -136,9 +140,9 @@ function formatZsh(commands: readonly CommandWords[]): string {
     return value.kind === 'words' ? `(${value.words.join(' ')})` : ' ';
   };
   const specs = ({ options, argument }: CommandWords) => [
-    ...options.flatMap(({ flags, value, description }) =>
+    ...options.flatMap(({ flags, value, isBare, description }) =>
       flags.map((flag) => {
-        const rest = value.kind === 'none' ? '' : `:${flag.replace(/^-+/, '')}:${action(value)}`;
+        const rest = value.kind === 'none' ? '' : `${isBare ? '::' : ':'}${flag.replace(/^-+/, '')}:${action(value)}`;
         return `      '*${flag}[${zshText(description)}]${rest}'`;
       }),
     ),
@@ -182,8 +186,8 @@ if [[ $funcstack[1] == _ctwatch ]]; then _ctwatch "$@"; else compdef _ctwatch ct
 const fishText = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 
 function formatFish(commands: readonly CommandWords[]): string {
-  const value = (given: Value) => {
-    if (given.kind === 'none') return '';
+  const value = ({ value: given, isBare }: OptionWords) => {
+    if (given.kind === 'none' || isBare) return '';
     if (given.kind === 'file') return ' -rF';
     if (given.kind === 'netns') return ` -xa '(${NAMESPACES})'`;
     return given.kind === 'words' ? ` -xa '${given.words.join(' ')}'` : ' -x';
@@ -198,7 +202,7 @@ function formatFish(commands: readonly CommandWords[]): string {
       `complete -c ctwatch -n '${none}' -a ${name} -d ${fishText(description)}`,
       ...options.map(
         (option) =>
-          `complete -c ctwatch -n '${where}'${option.flags.map(flag).join('')}${value(option.value)} -d ${fishText(option.description)}`,
+          `complete -c ctwatch -n '${where}'${option.flags.map(flag).join('')}${value(option)} -d ${fishText(option.description)}`,
       ),
       ...(argument.kind === 'file' ? [`complete -c ctwatch -n '${here}' -F`] : []),
       ...(argument.kind === 'words' ? [`complete -c ctwatch -n '${here}' -a '${argument.words.join(' ')}'`] : []),

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { formatCompletion, SHELLS } from '../../src/cli/completion.js';
 import { createProgram } from '../../src/cli/main.js';
-import { CENSUS_DIMENSIONS } from '../../src/model/census-fields.js';
 
 const program = createProgram();
 const help = program.createHelp();
@@ -66,6 +65,8 @@ describe('in bash', () => {
     expect(bash('stream', '--config', 'nig')).toEqual(['night.ctrec']);
     expect(bash('stream', '--interval', '')).toEqual([]);
     expect(bash('completion', 'z')).toEqual(['zsh']);
+    expect(bash('stream', '--flows', 'nig')).toEqual(['night.ctrec']);
+    expect(bash('stream', '--flows', '--inter')).toEqual(['--interval']);
   });
 });
 
@@ -87,9 +88,4 @@ describe('in zsh', () => {
     for (const name of names) expect(text).toContain(`'${name}:`);
     for (const flag of flags) expect(text).toContain(`'*${flag}[`);
   });
-});
-
-it('needs no word of a description to be quoted by hand', () => {
-  expect(CENSUS_DIMENSIONS.length).toBeGreaterThan(0);
-  expect(formatCompletion(program, 'fish')).toContain('conn.log of Zeek');
 });
