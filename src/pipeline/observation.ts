@@ -153,7 +153,8 @@ class Watch {
     this.#budgetOwners = new BudgetOwners(settings.budget);
     this.#table = new TableModel(host.table.count);
     this.#dumps = new DumpWatch(host.addresses, (columns, row) => this.#owners.ownerOf(columns, row));
-    this.#observeTable(at.monotonicSeconds, host.table);
+    // It was read now, although the events are of the time since an earlier process ended.
+    this.#observeTable(at.monotonicSeconds + (host.resumed?.seconds ?? 0), host.table);
   }
 
   /** Other settings from now on; nothing that was learned is forgotten. */

@@ -205,3 +205,26 @@ describe('a reload', () => {
     expect(asked.flatMap((wish, i) => (wish === undefined ? [] : [`${i} ${wish}`]))).toEqual(['30 census']);
   });
 });
+
+describe('a source that goes on where an earlier process ended', () => {
+  it('has the events of the time in between, as their rate, and no more blind entries than there were', async () => {
+    const opened = records.flatMap((record) => (record.type === 'open' ? [record] : []))[0];
+    const host = { ...HOST, table: { count: 100, max: 1000 }, resumed: { seconds: 6, blind: 3 } };
+    const from = opened?.at ?? at;
+    const monotonicSeconds = from.monotonicSeconds - 6;
+    const rows = Array.from({ length: 600 }, (_, id) => ({ id }));
+    const now = { ...from, monotonicSeconds: from.monotonicSeconds + 0.1 };
+    const loss = { lostNew: 10, lostDestroy: 0, malformed: 0, unknownLosses: 0 };
+    const source = replaySource([
+      { type: 'open', at: { ...from, monotonicSeconds }, host },
+      { type: 'batch', at: now, batch: batchOf(rows) },
+      { type: 'tick', at: now, loss },
+      { type: 'close', at: now, reason: 'test over' },
+    ]);
+    const events = await lastValueFrom(watchConntrack({ source }).events.pipe(toArray()));
+    expect(events.map(({ type }) => type)).toEqual(['start', 'loss', 'alert', 'sample', 'stop']);
+    expect(events[0]).toMatchObject({ resumed: { after_seconds: 6 }, table: { count: 100, blind: 3 } });
+    expect(events[3]).toMatchObject({ table: { blind: 3 }, totals: { new: 600, lost_new: 10 } });
+    expect(events[3]).toMatchObject({ rate: { new_per_second: expect.closeTo(100, -1) } });
+  });
+});
