@@ -10,6 +10,7 @@ import { EvidenceKeeper } from '../sinks/evidence.js';
 import { FanOut, type Sink } from '../sinks/sink.js';
 import { SystemdSink } from '../sinks/systemd.js';
 import { openControl } from './control.js';
+import type { MetricsOptions } from './metrics.js';
 import { EarlyNotices, tellNotice } from './notices.js';
 import { openOutput } from './output.js';
 import { VERSION } from './version.js';
@@ -37,9 +38,10 @@ export async function openSinks({ settings, current, manager, onClosed }: SinkOp
   }
   if (state_dir !== undefined && state_dir !== '') sinks.add(openEvidence(state_dir, sinks));
   if (hasMetrics(settings)) {
-    const { openMetrics } = await import('./metrics.js');
     const outputs = () => sinks.health();
-    sinks.add(openMetrics({ settings, notices: early, outputs, hostname: hostname(), version: VERSION, netns }));
+    const options = { settings, notices: early, outputs, hostname: hostname(), version: VERSION, netns };
+    const metrics = await openMetrics(options);
+    if (metrics !== undefined) sinks.add(metrics);
   }
   const { socket: path, mode } = settings.control;
   if (path !== undefined && path !== '') {
@@ -48,6 +50,17 @@ export async function openSinks({ settings, current, manager, onClosed }: SinkOp
   }
   sinks.add(early);
   return sinks;
+}
+
+/** Undefined when the file beside the program that they are in cannot be loaded. */
+async function openMetrics(options: MetricsOptions): Promise<Sink | undefined> {
+  try {
+    return (await import('./metrics.js')).openMetrics(options);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    options.notices.tell('metrics_unavailable', { detail: code ?? message, remedy: 'install ctwatch anew' });
+    return undefined;
+  }
 }
 
 function hasMetrics({ metrics, otlp }: Settings): boolean {

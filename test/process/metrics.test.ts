@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { createNamespace, removeNamespaces } from '../kernel/namespace.js';
 import { udpFlows } from '../kernel/traffic.js';
-import { parseLines, runCli } from './cli.js';
+import { parseLines, publicCli, runCli } from './cli.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'ctwatch-listen-'));
 const socketPath = join(directory, 'metrics.sock');
@@ -104,6 +104,16 @@ describe('stream --listen', () => {
     expect(status).toBe(0);
     expect(parseLines(stdout).map(({ type }) => type)).toEqual(['start', 'notice', 'sample', 'stop']);
     expect(readFileSync(path, 'utf8')).toBe('mine');
+  });
+
+  it('goes on without the file of the metrics', async () => {
+    const namespace = await createNamespace();
+    const args = ['stream', '--netns', namespace.name, '--once', '--listen', `unix:${socketPath}`];
+    // A copy of the command line alone.
+    const { status, stdout } = await runCli({ args, cli: publicCli() });
+    expect(status).toBe(0);
+    const notices = parseLines(stdout).filter((line) => line.type === 'notice');
+    expect(notices).toMatchObject([{ code: 'metrics_unavailable', remedy: 'install ctwatch anew' }]);
   });
 
   it('refuses an address that others could reach', async () => {

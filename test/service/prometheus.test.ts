@@ -116,7 +116,9 @@ describe('contrib/prometheus', () => {
       instance: '127.0.0.1:9751',
       key: 'time_to_full',
     });
-    expect(told.map(({ msg }) => msg)).toContain(critical?.annotations['description']);
+    const line = told.find(({ msg }) => msg === critical?.annotations['description']);
+    expect(line, 'the sentence is that of a line').toBeDefined();
+    expect(critical?.annotations['runbook_url']).toBe(line?.rule?.reference);
     expect(critical?.annotations['description']).toMatch(/^conntrack table \d+ % full .* udp to 127\.0\.0\.1:6379/);
 
     await traffic;

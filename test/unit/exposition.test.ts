@@ -34,7 +34,7 @@ describe('formatMetrics', () => {
     const state = new MetricsState();
     state.write(alertOf({ msg: 'opened by a"b\\c\n# TYPE x' }));
     const text = await formatMetrics(state, 'prometheus');
-    expect(text).toContain('sentence="opened by a\\"b\\\\c\ufffd# TYPE x"} 1');
+    expect(text).toContain('sentence="opened by a\\"b\\\\c\ufffd# TYPE x",runbook=""} 1');
   });
 
   it('writes OpenMetrics: counters by their stem, an end', async () => {

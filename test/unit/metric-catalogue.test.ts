@@ -161,12 +161,15 @@ describe('alerts', () => {
   it('are one series each while they fire, with the sentence told last', async () => {
     const state = await watchedState({ seconds: 2 });
     expect(samplesOf(state, 'ctwatch_alert_info')).toEqual([]);
-    const told = (msg: string, severity: 'warning' | 'critical') => state.write(alertOf({ msg, severity }));
+    const rule = { reference: 'https://wiki.example' };
+    const told = (msg: string, severity: 'warning' | 'critical') => state.write(alertOf({ msg, severity, rule }));
     told('first', 'warning');
     told('worse', 'critical');
     told('clear', 'critical');
     const labels = { name: 'time_to_full', severity: 'critical', key: 'time_to_full' };
-    expect(samplesOf(state, 'ctwatch_alert_info')).toEqual([{ labels: { ...labels, sentence: 'clear' }, value: 1 }]);
+    expect(samplesOf(state, 'ctwatch_alert_info')).toEqual([
+      { labels: { ...labels, sentence: 'clear', runbook: 'https://wiki.example' }, value: 1 },
+    ]);
     const counts = (name: string) => samplesOf(state, name).filter(({ value }) => value > 0);
     const counted = (severity: string, value: number) => ({ labels: { name: 'time_to_full', severity }, value });
     expect(counts('ctwatch_alerts_firing')).toEqual([counted('critical', 1)]);

@@ -42,11 +42,17 @@ export const ALERT_METRICS: readonly Metric[] = [
     read: ({ alerts, start }) => start && eachAlert((name, severity) => alerts.get(`${name} ${severity}`) ?? 0),
   },
   {
-    ...{ name: 'ctwatch_alert_info', kind: 'gauge', unit: '1', labels: ['name', 'severity', 'key', 'sentence'] },
-    help: '1 for each alert that fires, with the sentence it was told with last; no series when none fires',
+    ...{
+      name: 'ctwatch_alert_info',
+      kind: 'gauge',
+      unit: '1',
+      labels: ['name', 'severity', 'key', 'sentence', 'runbook'],
+    },
+    help: '1 for each alert that fires, with the sentence it was told with last and the address of its runbook page; no series when none fires',
     read: ({ firing }) =>
-      [...firing.values()].map(({ name, severity, key, msg }) => ({
-        labels: { name, severity, key, sentence: shorten(msg) },
+      [...firing.values()].map(({ name, severity, key, msg, rule }) => ({
+        // To Prometheus an empty label is none.
+        labels: { name, severity, key, sentence: shorten(msg), runbook: rule?.reference ?? '' },
         value: 1,
       })),
   },
