@@ -39,6 +39,14 @@ export const culprit = v.object({
   expected_new_per_second: v.optional(v.pipe(nonNegative, describe('What its budget allows'))),
   usual_entries: v.optional(v.pipe(count, describe('What it usually has, learned while nothing was unusual'))),
   usual_new_per_second: v.optional(v.pipe(nonNegative, describe('The same'))),
+  open_sockets: v.optional(
+    v.pipe(
+      count,
+      describe(
+        'Connections to it that are established, so sockets that its clients have open, beside process.threads: from a census; until there is one, estimated from sampled look-ups',
+      ),
+    ),
+  ),
   states: v.optional(
     v.pipe(
       v.record(v.string(), v.pipe(ratio)),

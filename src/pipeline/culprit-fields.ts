@@ -27,7 +27,14 @@ export function culpritFields({ source, destinations }: Findings): CulpritFields
   ];
 }
 
-function destinationFields({ talker, shareRatio, facts, allowed, states }: SuspectDestination): CulpritFields {
+function destinationFields({
+  talker,
+  shareRatio,
+  facts,
+  allowed,
+  states,
+  openSockets,
+}: SuspectDestination): CulpritFields {
   const { entries, usual, traits } = facts;
   const [fields] = topFields([talker]);
   return {
@@ -41,6 +48,7 @@ function destinationFields({ talker, shareRatio, facts, allowed, states }: Suspe
       usual_entries: Math.round(usual.entries),
       usual_new_per_second: round(usual.newPerSecond, 1),
     }),
+    ...(openSockets !== undefined && { open_sockets: Math.round(openSockets) }),
     ...(states === undefined ? stateFields(talker.protocol, traits.young) : countedStates(states)),
   };
 }

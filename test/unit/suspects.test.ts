@@ -218,6 +218,12 @@ describe('Suspects', () => {
     const { destinations } = read(130);
     expect(destinations[0]).toMatchObject({ talker: { port: 80 }, facts: { entries: 100 } });
     expect(destinations[0]?.states?.[7]).toBe(100);
+    // Those in TIME_WAIT have no socket.
+    expect(destinations[0]?.openSockets).toBe(0);
+    play.fresh({ port: 5432 }, 20);
+    play.tick();
+    const other = read(130).destinations.find(({ talker }) => talker.port === 5432);
+    expect(other).toMatchObject({ facts: { entries: 30 }, openSockets: 30 });
     play.fresh({ port: 80 }, 101);
     expect(play.tick().destinations[0]?.states).toBeUndefined();
   });

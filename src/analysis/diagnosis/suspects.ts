@@ -41,6 +41,8 @@ export interface SuspectDestination {
   readonly idleRatio?: number;
   /** Its entries by enum tcp_conntrack, from a census that is not old; empty for other protocols. */
   readonly states?: Uint32Array;
+  /** Connections to it that are established: sockets that are open at either end. Counted, or estimated from young flows. */
+  readonly openSockets?: number;
   /** Its budget. */
   readonly allowed?: BudgetSettings;
 }
@@ -233,10 +235,13 @@ export class Suspects {
     // What has doubled since is no longer what was counted.
     const isHalf = tallied !== undefined && 2 * tallied.entries >= this.#entriesOf(talker);
     const isFresh = isHalf && this.#talliedAt !== undefined && atSeconds - this.#talliedAt <= TALLY_SECONDS;
-    const facts = talker.counter < 0 ? NO_FACTS : this.#destinations.describe(talker.counter);
+    const known = talker.counter < 0 ? NO_FACTS : this.#destinations.describe(talker.counter);
+    const facts = { ...known, entries: this.#entriesOf(talker) };
+    const openSockets =
+      talker.protocol === TCP ? openSocketsOf(facts, isFresh ? tallied.states : undefined) : undefined;
     return {
-      ...{ talker: this.#owners.own(talker, atSeconds), shareRatio },
-      facts: { ...facts, entries: this.#entriesOf(talker) },
+      ...{ talker: this.#owners.own(talker, atSeconds), shareRatio, facts },
+      ...(openSockets !== undefined && { openSockets }),
       ...(tallied !== undefined && { idleRatio: tallied.idle / tallied.entries }),
       ...(isFresh && { states: tallied.states }),
       ...(allowed !== undefined && { allowed }),
@@ -337,7 +342,7 @@ function isEverywhere({ shareRatio, errorRatio, traits }: SourceFacts): boolean 
 }
 
 function suspectDestination(
-  { talker, facts, idleRatio, states }: SuspectDestination,
+  { talker, facts, idleRatio, openSockets }: SuspectDestination,
   burst: BurstSnapshot,
   uptimeSeconds: number,
 ): Suspect {
@@ -351,25 +356,26 @@ function suspectDestination(
     ...{ protocol: talker.protocol, port: talker.port, traits, growthPerSecond },
     ...(pace !== undefined && { paceRatio: pace }),
     ...(idleRatio !== undefined && { idleRatio }),
-    ...ownerOf(talker, facts, states),
+    ...ownerOf(talker, openSockets),
     newPerSecond: talker.newPerSecond,
     watchedSeconds: Math.min(uptimeSeconds, usual?.seconds ?? 0),
   };
 }
 
-/** The owner of most of it, and its open sockets: entries that are established. */
-function ownerOf(
-  { owners, protocol }: Talker,
-  { traits, entries }: DestinationFacts,
-  states: Uint32Array | undefined,
-): Pick<Suspect, 'owner'> {
+/** Entries that are established, by a census, or by what its flows are a quarter of a minute after they began. */
+function openSocketsOf({ traits, entries }: DestinationFacts, states: Uint32Array | undefined): number | undefined {
+  const looked = totalOf(traits.aged);
+  return (
+    states?.[TCP_ESTABLISHED] ?? (looked >= LOOKUPS_MIN ? (entries * traits.aged.established) / looked : undefined)
+  );
+}
+
+/** The owner of most of it. */
+function ownerOf({ owners }: Talker, openSockets: number | undefined): Pick<Suspect, 'owner'> {
   const [first] = owners?.owners ?? [];
   if (first === undefined) return {};
   const opened = 1 - (owners?.acceptedRatio ?? 0) - (owners?.forwardedRatio ?? 0);
   const { threads } = first.owner;
-  const looked = totalOf(traits.aged);
-  const estimated = looked >= LOOKUPS_MIN ? (entries * traits.aged.established) / looked : undefined;
-  const openSockets = protocol === TCP ? (states?.[TCP_ESTABLISHED] ?? estimated) : undefined;
   return {
     owner: {
       isOnlyClient: opened * first.shareRatio >= ONLY_CLIENT_RATIO,
