@@ -18,6 +18,7 @@ const LIVE_SETTINGS: ReadonlySet<string> = new Set([
   'census',
   'interval',
   'reap_at_ratio',
+  'runbook_url',
 ] satisfies (keyof Settings)[]);
 
 /** What a reload makes of the settings. */
