@@ -8,9 +8,7 @@
  * right to write to it. It is there from the `start` event to the end. A socket that nobody answers on is replaced; anything else in
  * its place is told and left alone.
  */
-import { lstatSync, rmSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import { dirname } from 'node:path';
+import { createServer, type Server, type Socket } from 'node:net';
 import { type ControlErrorCode, formatRefusal, parseControlRequest } from '../model/control.js';
 import type { CtEvent } from '../model/events.js';
 import {
@@ -22,6 +20,7 @@ import {
 import type { TickObservation } from '../pipeline/observed.js';
 import type { Status } from '../pipeline/status.js';
 import type { Sink } from './sink.js';
+import { removeStaleSocket } from './stale-socket.js';
 
 export interface ControlOptions {
   readonly path: string;
@@ -74,7 +73,7 @@ export class ControlSink implements Sink {
   async #open(): Promise<void> {
     const { path, mode, onFailure } = this.#options;
     try {
-      await removeStale(path);
+      await removeStaleSocket(path);
       if (this.#ended) return;
       this.#server = await listen(path, mode, (socket) => this.#accept(socket));
       this.#server.on('error', onFailure);
@@ -179,34 +178,6 @@ class Connection {
     clearTimeout(this.#timer);
     this.#options.onClosed();
   }
-}
-
-/** Makes room for a socket at `path`, if what is there is one that nobody listens on any more. */
-async function removeStale(path: string): Promise<void> {
-  // Said here, since for a directory that is not there libuv says EACCES.
-  lstatSync(dirname(path));
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return;
-  if (!found.isSocket()) throw Object.assign(new Error(`${path} is no socket`), { code: 'EEXIST' });
-  if (await isAnswered(path))
-    throw Object.assign(new Error(`another process answers at ${path}`), { code: 'EADDRINUSE' });
-  rmSync(path, { force: true });
-}
-
-function isAnswered(path: string): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false);
-      // Its queue is full: somebody has it.
-      else if (error.code === 'EAGAIN') resolve(true);
-      else reject(error);
-    });
-  });
 }
 
 function listen(path: string, mode: number, onConnection: (socket: Socket) => void): Promise<Server> {

@@ -5,11 +5,11 @@
  *   socket ──(one of SCRAPE_CONNECTIONS_MAX)──> request ──(SCRAPES_PER_SECOND_MAX, the others wait)──> text of the last tick ──> answer
  *
  * The event loop is that of the pipeline, so whatever clients do must cost little: an answer is made once per tick at most, a storm of
- * requests waits its turn, and who is slow to ask or to read is disconnected. Whoever may connect may read: no passwords, no TLS.
+ * requests waits its turn, idle connections go for new ones, and who is slow to ask or to read is disconnected. Whoever may connect may read: no passwords, no TLS.
  */
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import {
   SCRAPE_CONNECTIONS_MAX,
   SCRAPE_HEADER_BYTES_MAX,
@@ -18,6 +18,7 @@ import {
   TICK_AGE_SECONDS_MAX,
 } from '../../model/limits.js';
 import type { ListenAddress } from '../../model/listen-address.js';
+import { removeStaleSocket } from '../stale-socket.js';
 import { CONTENT_TYPES, chooseFormat, type ExpositionFormat, formatMetrics } from './exposition.js';
 import type { MetricsState } from './metrics-state.js';
 
@@ -37,7 +38,9 @@ export class MetricsEndpoint {
   readonly #server: Server;
   readonly #counts = { scrapes: 0, refusedConnections: 0 };
   readonly #texts = new Map<ExpositionFormat, { tick: MetricsState['tick']; text: Promise<string> }>();
-  readonly #busy = new WeakSet<Socket>();
+  readonly #connections = new Set<Socket>();
+  /** Those of them whose question waits for its answer. */
+  readonly #busy = new Set<Socket>();
   #nextMs = 0;
 
   /** `timeoutMs` is how long a client may take. */
@@ -55,14 +58,13 @@ export class MetricsEndpoint {
     );
     // Of a socket on which nothing moves, a reader that has stopped as well.
     this.#server.timeout = timeoutMs;
-    this.#server.maxConnections = SCRAPE_CONNECTIONS_MAX;
-    this.#server.on('drop', () => this.#counts.refusedConnections++);
+    this.#server.on('connection', (socket: Socket) => this.#accept(socket));
     this.#server.on('clientError', (_, socket) => socket.destroy());
   }
 
   /** Resolves when it listens. Rejects with the errno of the system call, `EEXIST` when a path is something else than a dead socket. */
   async open(address: ListenAddress): Promise<void> {
-    if (address.kind === 'unix') await removeDeadSocket(address.path);
+    if (address.kind === 'unix') await removeStaleSocket(address.path);
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(
@@ -85,6 +87,19 @@ export class MetricsEndpoint {
       this.#server.close(() => resolve());
       this.#server.closeAllConnections();
     });
+  }
+
+  /** For one too many the oldest that asks nothing goes, so that idle ones keep nobody out; or else it goes itself. */
+  #accept(socket: Socket): void {
+    if (this.#connections.size >= SCRAPE_CONNECTIONS_MAX) {
+      this.#counts.refusedConnections++;
+      const idle = [...this.#connections].find((each) => !this.#busy.has(each));
+      if (idle === undefined) return void socket.destroy();
+      this.#connections.delete(idle);
+      idle.destroy();
+    }
+    this.#connections.add(socket);
+    socket.once('close', () => this.#connections.delete(socket));
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -149,20 +164,4 @@ export class MetricsEndpoint {
 
 function plain(status: number, text: string): Answer {
   return { status, type: PLAIN, text: `${text}\n` };
-}
-
-/** A socket that a process left behind when it was killed is in the way of the next one. */
-async function removeDeadSocket(path: string): Promise<void> {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return;
-  if (!found.isSocket()) throw Object.assign(new Error(`${path} is no socket`), { code: 'EEXIST' });
-  const isDead = await new Promise<boolean>((resolve) => {
-    const socket = connect(path);
-    socket
-      .once('connect', () => resolve(false))
-      .once('error', ({ code }: NodeJS.ErrnoException) => resolve(code === 'ECONNREFUSED'));
-    socket.once('connect', () => socket.destroy());
-  });
-  if (!isDead) throw Object.assign(new Error(`${path} is in use`), { code: 'EADDRINUSE' });
-  unlinkSync(path);
 }
