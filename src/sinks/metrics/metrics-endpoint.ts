@@ -5,7 +5,8 @@
  *   socket ──(one of SCRAPE_CONNECTIONS_MAX)──> request ──(SCRAPES_PER_SECOND_MAX, the others wait)──> text of the last tick ──> answer
  *
  * The event loop is that of the pipeline, so whatever clients do must cost little: an answer is made once per tick at most, a storm of
- * requests waits its turn, idle connections go for new ones, and who is slow to ask or to read is disconnected. Whoever may connect may read: no passwords, no TLS.
+ * requests waits its turn, idle connections go for new ones, and who is slow to ask or to read is disconnected. Whoever may connect
+ * may read: no passwords, no TLS.
  */
 import { chmodSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
