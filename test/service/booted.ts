@@ -148,7 +148,10 @@ export class Guest {
   /** Runs a command inside to its end; rejects with its output when it fails. */
   async exec(command: string, args: readonly string[] = [], input = ''): Promise<string> {
     const { stdout, stderr, status } = await this.tryExec(command, args, input);
-    if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${status}: ${stdout}${stderr}`);
+    if (status !== 0) {
+      const { stdout: journal } = await this.tryExec('journalctl', ['-n', '8', '-o', 'cat', '--no-pager']);
+      throw new Error(`${command} ${args.join(' ')} ended with ${status}: ${stdout}${stderr}\n${journal}`);
+    }
     return stdout;
   }
 
@@ -163,7 +166,8 @@ export class Guest {
       const child = execFile('nsenter', entered, { maxBuffer: 2 ** 28, timeout: 60_000 }, (error, stdout, stderr) =>
         resolve({ stdout, stderr, status: error === null ? 0 : typeof error.code === 'number' ? error.code : -1 }),
       );
-      child.stdin?.end(input);
+      // Whoever reads none of it is not asked to.
+      child.stdin?.on('error', () => {}).end(input);
     });
   }
 

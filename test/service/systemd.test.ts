@@ -1,7 +1,7 @@
 /** ctwatch as the service of a real systemd: contrib/systemd/ as it is, in a machine of its own. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type EventLine, type EventType, eventSchema } from '../../src/model/events.js';
 import { buildTool } from '../kernel/traffic.js';
 import { bootObstacle, GUEST_FILES, Guest } from './booted.js';
@@ -20,6 +20,9 @@ interface Entry {
   readonly fields: Readonly<Record<string, string>>;
   readonly line: EventLine;
 }
+
+/** Files of this checkout under their own names. */
+const asThere = (...paths: readonly string[]) => Object.fromEntries(paths.map((path) => [path, path]));
 
 let guest: Guest;
 
@@ -82,8 +85,8 @@ beforeAll(async () => {
   if (bootObstacle() !== undefined) return;
   guest = await Guest.boot({
     files: {
-      ...{ 'dist/ctwatch.js': 'dist/ctwatch.js', 'build/Release/ctwatch.node': 'build/Release/ctwatch.node' },
-      ...{ 'package.json': 'package.json', traffic: buildTool('traffic') },
+      ...asThere('dist/ctwatch.js', 'dist/ctwatch-metrics.js', 'build/Release/ctwatch.node', 'package.json'),
+      traffic: buildTool('traffic'),
       ...{ [UNIT]: `contrib/systemd/${UNIT}`, 'attribution.conf': 'contrib/systemd/attribution.conf' },
     },
   });
@@ -93,6 +96,9 @@ beforeAll(async () => {
   await systemctl('daemon-reload');
   await guest.exec('nft', ['-f', '-'], RULES);
   await guest.write('/proc/sys/net/netfilter/nf_conntrack_events', '2');
+});
+afterEach(async () => {
+  await guest?.tryExec('systemctl', ['stop', UNIT]);
 });
 afterAll(async () => guest?.stop());
 
@@ -201,6 +207,29 @@ describe.skipIf(obstacle !== undefined)(`a service${obstacle === undefined ? '' 
     expect(first).not.toHaveProperty('resumed');
     expect(linesOf(entries, 'flow')).toEqual([]);
     expect(linesOf(entries, 'notice')).toMatchObject([{ code: 'flows_left_out' }]);
+  });
+
+  it('has a socket for check, an endpoint for metrics, and files that are opened anew, where systemd made room', async () => {
+    const flows = '/var/log/ctwatch/flows.ndjson';
+    const config = `[metrics]\nlisten = "127.0.0.1:9751"\n[output]\nflows_file = "${flows}"\n`;
+    await guest.write(CONFIG, config);
+    await flush();
+    const from = await start();
+    await makeFlows(300);
+    const { stdout, status } = await guest.tryExec('ctwatch', ['check']);
+    expect({ stdout, status }).toEqual({ stdout: expect.stringMatching(/^CONNTRACK OK - /), status: 0 });
+    const script = "fetch('http://127.0.0.1:9751/metrics').then((answer) => answer.text()).then(console.log)";
+    expect(await guest.exec(`${GUEST_FILES}/node`, ['-e', script])).toContain('ctwatch_');
+    // The scrape was a flow as well.
+    const countLines = async (path: string) => Number(await guest.exec('grep', ['-c', '"transport":"udp"', path]));
+    expect(await countLines(flows)).toBe(300);
+    await guest.exec('mv', [flows, `${flows}.old`]);
+    await systemctl('reload', UNIT);
+    await until(from, ({ line }) => line.type === 'config');
+    await makeFlows(70, '--dport', '30000');
+    await sleep(500);
+    expect([await countLines(`${flows}.old`), await countLines(flows)]).toEqual([300, 70]);
+    expect(linesOf(await stop(from), 'notice')).toEqual([]);
   });
 
   it('is not restarted with a configuration that is not valid', async () => {
