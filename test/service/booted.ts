@@ -4,7 +4,7 @@
  *   cgroup ctwatch-guest-PID-N ── unshare (mount, pid, uts, ipc, net, cgroup) ── inner script ── systemd
  *
  * Whatever happens it goes: with the cgroup at `stop`, with the end of this process (PR_SET_PDEATHSIG down the chain), and what a
- * kill -9 left (empty cgroups) when the next one starts. Nothing of the host is writable from inside but the overlay in memory.
+ * kill -9 left (an empty cgroup, a folder) when the next one starts. Nothing of the host is writable from inside but the overlay in memory.
  * Needs root, systemd, util-linux, iproute2, nftables.
  */
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
@@ -26,7 +26,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const CGROUPS = existsSync('/sys/fs/cgroup/unified') ? '/sys/fs/cgroup/unified' : '/sys/fs/cgroup';
-const GUEST = /^ctwatch-guest-(\d+)-\d+$/;
+const GUEST = /^ctwatch-guest-(\d+)-\w+$/;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const TOOLS = ['systemctl', 'unshare', 'nsenter', 'setpriv', 'pivot_root', 'ip', 'nft'];
 
@@ -106,7 +106,7 @@ export class Guest {
 
   private constructor() {
     this.#cgroup = join(CGROUPS, `ctwatch-guest-${process.pid}-${counter++}`);
-    this.#directory = mkdtempSync(join(tmpdir(), 'ctwatch-guest-'));
+    this.#directory = mkdtempSync(join(tmpdir(), `ctwatch-guest-${process.pid}-`));
   }
 
   static async boot({ files = {} }: BootOptions = {}): Promise<Guest> {
@@ -241,9 +241,12 @@ function removeCgroup(path: string): void {
 
 /** What processes that are gone have left. */
 function removeStale(): void {
-  for (const name of readdirSync(CGROUPS)) {
+  const isStale = (name: string) => {
     const pid = GUEST.exec(name)?.[1];
-    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    return pid !== undefined && !existsSync(`/proc/${pid}`);
+  };
+  for (const name of readdirSync(tmpdir()).filter(isStale)) rmSync(join(tmpdir(), name), { recursive: true });
+  for (const name of readdirSync(CGROUPS).filter(isStale)) {
     const cgroup = join(CGROUPS, name);
     writeFileSync(join(cgroup, 'cgroup.kill'), '1');
     if (!readLines(join(cgroup, 'cgroup.events')).includes('populated 1')) removeCgroup(cgroup);
