@@ -37,7 +37,8 @@ export const NOTICES = {
   notify_failed: 'the service manager cannot be told how this service is: it may restart it',
   metrics_unavailable: 'metrics cannot be served: the watch goes on without, and tries again',
   metrics_served: 'metrics are served now',
-  otlp_failing: 'the OpenTelemetry collector does not take what is pushed: alerts wait, metrics are missing there',
+  otlp_failing:
+    'the OpenTelemetry collector does not take all that is pushed: alerts wait, metrics may be missing there',
   otlp_restored: 'the OpenTelemetry collector takes what is pushed again',
   owners_failed: 'owners of flows cannot be asked for: they stay untold',
   owners_told: 'owners of flows are told again',

@@ -78,12 +78,14 @@ function openPush(
   state: MetricsState,
   { hostname, version, netns, notices }: MetricsOptions,
 ): Sink | undefined {
-  const { origin } = new URL(settings.endpoint);
-  const remedy = `curl -i -X POST -H 'content-type: application/json' -d '{}' ${origin}/v1/metrics`;
+  const { origin, pathname } = new URL(settings.endpoint);
+  // Without a password that the address may hold.
+  const address = `${origin}${pathname}`.replace(/\/+$/, '');
+  const remedy = `curl -i -X POST -H 'content-type: application/json' -d '{}' ${address}/v1/metrics`;
   const onChange = (failure?: string) =>
     failure === undefined
-      ? notices.tell('otlp_restored', { detail: origin, remedy, level: 'info' })
-      : notices.tell('otlp_failing', { detail: `${origin}: ${failure}`, remedy });
+      ? notices.tell('otlp_restored', { detail: address, remedy, level: 'info' })
+      : notices.tell('otlp_failing', { detail: `${address}${failure}`, remedy });
   try {
     return new OtlpPush({ settings, state, hostname, version, netns, onChange });
   } catch (error) {

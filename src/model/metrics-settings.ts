@@ -64,6 +64,10 @@ export const otlpSettings = v.strictObject({
       describe('Headers of each push, such as one that authorises'),
     ),
   ),
+  logs: v.optional(
+    v.pipe(v.boolean(), describe('Push alerts as logs; false for an address that takes metrics only')),
+    true,
+  ),
   ca_file: v.optional(
     v.pipe(
       v.string(),

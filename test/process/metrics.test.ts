@@ -141,7 +141,7 @@ describe('[otlp]', () => {
     expect(status).toBe(0);
     const notices = parseLines(stdout).filter((line) => line.type === 'notice');
     expect(notices).toMatchObject([
-      { code: 'otlp_failing', msg: expect.stringContaining(`${endpoint}: ECONNREFUSED`) },
+      { code: 'otlp_failing', msg: expect.stringContaining(`${endpoint}/v1/metrics: ECONNREFUSED`) },
     ]);
   });
 });

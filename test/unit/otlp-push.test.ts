@@ -82,13 +82,19 @@ afterEach(async () => {
 
 async function start(
   port: number,
-  fields: { scheme?: string; headers?: Record<string, string>; ca_file?: string; timeout?: number } = {},
+  fields: {
+    scheme?: string;
+    headers?: Record<string, string>;
+    ca_file?: string;
+    timeout?: number;
+    logs?: boolean;
+  } = {},
 ) {
   const { scheme = 'http', ...settings } = fields;
   const state = await watchedState({ seconds: 3 });
   const changes: (string | undefined)[] = [];
   const push = new OtlpPush({
-    settings: { endpoint: `${scheme}://127.0.0.1:${port}`, interval: 0.1, timeout: 0.3, ...settings },
+    settings: { endpoint: `${scheme}://127.0.0.1:${port}`, interval: 0.1, timeout: 0.3, logs: true, ...settings },
     ...{ state, hostname: 'web-1', version: '1.2.3', netns: 'blue' },
     onChange: (failure) => changes.push(failure),
   });
@@ -170,11 +176,11 @@ describe('a collector that fails', () => {
     response.on('close', () => clearInterval(timer));
   };
   it.each<[string, Manner, RegExp]>([
-    ['refuses', (response) => response.writeHead(403).end('no'), /^HTTP 403 Forbidden$/],
+    ['refuses', (response) => response.writeHead(403).end('no'), /^\/v1\/metrics: HTTP 403 Forbidden$/],
     ['is overloaded', (response) => response.writeHead(503).end(), /retryable/],
     ['hangs', () => {}, /timed out/],
-    ['trickles its answer', trickle, /^no whole answer in time$/],
-    ['hangs up', (response) => response.destroy(), /^ECONNRESET$/],
+    ['trickles its answer', trickle, /^\/v1\/metrics: no whole answer in time$/],
+    ['hangs up', (response) => response.destroy(), /: ECONNRESET$/],
     ['answers without end', (response) => response.writeHead(200).end('x'.repeat(5_000_000)), /exceeded size limit/],
   ])('%s: told once, and once when it is over; its alerts wait', async (_, manner, reason) => {
     const { collector, port } = await collect();
@@ -190,14 +196,26 @@ describe('a collector that fails', () => {
     expect(collector.logs.map(({ body }) => body.stringValue)).toEqual(['conntrack table 41 % full']);
   });
 
+  it('takes metrics only: alerts wait, or are not pushed at all', async () => {
+    const { collector, port } = await collect();
+    collector.manner = (response, url) => response.writeHead(url === '/v1/logs' ? 404 : 200).end();
+    const { push, changes } = await start(port);
+    push.write(alertOf());
+    await vi.waitFor(() => expect(changes).toEqual(['/v1/logs: HTTP 404 Not Found']), { timeout: 5000 });
+    const { push: other, state } = await start(port, { logs: false });
+    other.write(alertOf());
+    await vi.waitFor(() => expect(state.pushed?.pushes).toBeGreaterThan(1), { timeout: 5000 });
+    expect(state.pushed).toMatchObject({ failedPushes: 0, waitingAlerts: 0 });
+  });
+
   it('is not there, and comes later', async () => {
     const port = await freePort();
     const { push, changes } = await start(port);
     push.write(alertOf());
-    await vi.waitFor(() => expect(changes).toEqual(['ECONNREFUSED']), { timeout: 5000 });
+    await vi.waitFor(() => expect(changes).toEqual(['/v1/metrics: ECONNREFUSED']), { timeout: 5000 });
     const { collector } = await collect(port);
     await vi.waitFor(() => expect(collector.logs.length).toBe(1), { timeout: 5000 });
-    expect(changes).toEqual(['ECONNREFUSED', undefined]);
+    expect(changes).toEqual(['/v1/metrics: ECONNREFUSED', undefined]);
   });
 
   it('costs the oldest alerts when there are too many, and they are counted', async () => {
@@ -243,7 +261,7 @@ describe('a certificate', () => {
   it('that nobody vouches for is told', async () => {
     const { collector, port } = await collectTls();
     const { changes } = await start(port, { scheme: 'https' });
-    await vi.waitFor(() => expect(changes).toEqual(['DEPTH_ZERO_SELF_SIGNED_CERT']), { timeout: 5000 });
+    await vi.waitFor(() => expect(changes).toEqual(['/v1/metrics: DEPTH_ZERO_SELF_SIGNED_CERT']), { timeout: 5000 });
     expect(collector.headers).toEqual([]);
   });
 

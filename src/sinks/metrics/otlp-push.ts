@@ -31,7 +31,7 @@ import { describeResource, logOf, metricsOf, type OtlpSubject } from './otlp-rec
 export interface OtlpPushOptions extends OtlpSubject {
   readonly settings: OtlpSettings & { readonly endpoint: string };
   readonly state: MetricsState;
-  /** Called with the reason when the collector begins to fail, without one when it takes what is sent again. */
+  /** Called with the path and the reason when the collector begins to fail, without them when it takes what is sent again. */
   readonly onChange: (failure?: string) => void;
 }
 
@@ -75,7 +75,7 @@ export class OtlpPush implements Sink {
   }
 
   write(event: CtEvent): void {
-    if (event.type !== 'alert') return;
+    if (event.type !== 'alert' || !this.#options.settings.logs) return;
     this.#alerts.push(event);
     if (this.#alerts.length > OTLP_ALERTS_MAX) {
       this.#alerts.shift();
@@ -149,7 +149,9 @@ export class OtlpPush implements Sink {
     ]);
     clearTimeout(timer);
     if (failures[1] === undefined) this.#forget(alerts);
-    return failures.find((reason) => reason !== undefined);
+    const [ofMetrics, ofLogs] = failures;
+    if (ofMetrics !== undefined) return `/v1/metrics: ${ofMetrics}`;
+    return ofLogs === undefined ? undefined : `/v1/logs: ${ofLogs}`;
   }
 
   #forget(alerts: readonly EventOf<'alert'>[]): void {
