@@ -5,7 +5,7 @@ import { createBatch, type EventBatch, PRESENT } from '../../src/model/batch.js'
 import { LOOKUP_AGES_SECONDS, RECV_BUFFER_BYTES } from '../../src/model/limits.js';
 import { readToEnd } from '../support/batch-source-contract.js';
 import { countEntries, createNamespace, type Namespace, removeNamespaces } from './namespace.js';
-import { addDestinationNat, flushTable, ping, tcpConnections, udp6Flows, udpFlows } from './traffic.js';
+import { addDestinationNat, createEntries, flushTable, ping, tcpConnections, udp6Flows, udpFlows } from './traffic.js';
 
 const sockets: ConntrackSocket[] = [];
 afterEach(async () => {
@@ -231,5 +231,21 @@ describe('the live source', () => {
         expect(Math.abs(seconds + ageSeconds - 30)).toBeLessThan(2);
       }
     }
+  });
+});
+
+describe('a dump that lists nothing', () => {
+  it('lists none of what lives, takes none of it away, and collects what has expired', async () => {
+    const namespace = await createNamespace();
+    await createEntries(namespace, 300, 600);
+    await createEntries(namespace, 200, 1);
+    const socket = openSocket(namespace);
+    const { columns, buffer, capacity } = createBatch(64);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await socket.dumpStart(true);
+    expect(await socket.dumpRead(buffer, capacity)).toBe(0);
+    expect(columns.id.every((id) => id === 0)).toBe(true);
+    expect((await socket.stats()).table.count).toBe(300);
+    expect((await dump(socket)).newCount).toBe(300);
   });
 });
