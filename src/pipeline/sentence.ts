@@ -22,6 +22,7 @@ export function formatCount(value: number): string {
 /** `41 %`; near 0 and near 100 with one decimal, so that neither is said of what only comes close. */
 export function formatRatio(ratio: number): string {
   const percent = ratio * 100;
+  if (percent > 0 && percent < 0.05) return '< 0.1 %';
   if (percent > 99 && percent < 100) return `${Math.floor(percent * 10) / 10} %`;
   return `${percent > 0 && percent < 1 ? percent.toFixed(1) : Math.round(percent)} %`;
 }
