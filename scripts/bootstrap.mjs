@@ -30,6 +30,8 @@ const TEST_PACKAGES = {
   ...{ mandoc: 'mandoc', zsh: 'zsh', fish: 'fish' },
   // What the metrics are for, and a certificate for a collector.
   ...{ prometheus: 'prometheus', 'prometheus-alertmanager': 'prometheus-alertmanager', openssl: 'openssl' },
+  // What reads and renames files of lines.
+  ...{ rsyslogd: 'rsyslog', logrotate: 'logrotate' },
 };
 /** The addon for the other architecture, and what reads an addon. */
 const RELEASE_PACKAGES = { 'aarch64-linux-gnu-g++': 'g++-aarch64-linux-gnu', readelf: 'binutils' };
