@@ -28,6 +28,8 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const CGROUPS = existsSync('/sys/fs/cgroup/unified') ? '/sys/fs/cgroup/unified' : '/sys/fs/cgroup';
 const GUEST = /^ctwatch-guest-(\d+)-\w+$/;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** Only ends what hangs: a loaded machine is slow. */
+const TIMEOUT_MS = 110_000;
 const TOOLS = ['systemctl', 'unshare', 'nsenter', 'setpriv', 'pivot_root', 'ip', 'nft'];
 
 /** Units of a host that have nothing to do in the guest, or would write to the host. */
@@ -163,7 +165,7 @@ export class Guest {
   ): Promise<{ readonly stdout: string; readonly stderr: string; readonly status: number }> {
     const entered = ['-t', String(this.#pid), '-a', 'env', '-i', 'container=ctwatch', `PATH=${PATH}`, command, ...args];
     return new Promise((resolve) => {
-      const child = execFile('nsenter', entered, { maxBuffer: 2 ** 28, timeout: 60_000 }, (error, stdout, stderr) =>
+      const child = execFile('nsenter', entered, { maxBuffer: 2 ** 28, timeout: TIMEOUT_MS }, (error, stdout, stderr) =>
         resolve({ stdout, stderr, status: error === null ? 0 : typeof error.code === 'number' ? error.code : -1 }),
       );
       // Whoever reads none of it is not asked to.

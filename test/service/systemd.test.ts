@@ -232,6 +232,23 @@ describe.skipIf(obstacle !== undefined)(`a service${obstacle === undefined ? '' 
     expect(linesOf(await stop(from), 'notice')).toEqual([]);
   });
 
+  it('counts a flood of a million flows to the last, answers meanwhile, and does not grow', async () => {
+    await guest.write(CONFIG, '');
+    await flush();
+    const from = await start();
+    const traffic = makeFlows(1_000_000, '--flush-every', '100000');
+    await until(from, ({ line }) => line.type === 'sample' && line.totals.new > 0);
+    expect((await guest.tryExec('ctwatch', ['check'])).stdout).toMatch(
+      /^CONNTRACK (?:OK|WARNING|CRITICAL) - \d+ % full/,
+    );
+    expect(JSON.parse(await traffic)).toMatchObject({ flows: 1_000_000, errors: 0 });
+    expect(Number(await statusOf('VmHWM')) / 1024).toBeLessThan(256);
+    expect(await show('NRestarts')).toBe('0');
+    const [last] = linesOf(await stop(from), 'stop');
+    expect((last?.totals.new ?? 0) + (last?.totals.lost_new ?? 0)).toBe(1_000_000);
+    expect(last?.totals.malformed).toBe(0);
+  });
+
   it('is not restarted with a configuration that is not valid', async () => {
     await guest.write(CONFIG, 'nonsense = 1\n');
     const { status } = await guest.tryExec('systemctl', ['start', UNIT]);
