@@ -31,6 +31,10 @@ export async function checkDeb({ directory, shared, version, name }) {
       'every file is as the package has it',
       guest('dpkg --verify').output,
     );
+    // Its checksums are those of its files, links left out.
+    const listed = `cut -c35- /var/lib/dpkg/info/${name}.md5sums | sed 's,^,/,' | sort`;
+    const installed = `dpkg -L ${name} | grep -v ^/etc | while read -r path; do [ -f "$path" ] && [ ! -L "$path" ] && echo "$path"; done | sort`;
+    guest.must(`diff <(${listed}) <(${installed})`);
     guest.must('test -s /usr/lib/ctwatch/docs/runbook/usage.md');
     await expectEvents(guest);
 

@@ -3,7 +3,6 @@
  * other architecture under qemu, each Debian package in a clean Debian that is booted for it.
  */
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkDeb, checkOldNode, checkSwitch } from './check-deb.mjs';
 import { makeDebian } from './guest.mjs';
@@ -20,7 +19,8 @@ const PROGRAMS = ['sh', 'env', 'node', 'npm', 'ip', 'timeout'];
 /** Throws when something does not hold; says what does. */
 export async function checkRelease({ root, outDir, version, say }) {
   if (process.getuid() !== 0) throw new Error('the checks boot Debian roots; remedy: sudo npm run release -- --check');
-  const scratch = mkdtempSync(join(tmpdir(), 'ctwatch-release-'));
+  // Roots are large, and /tmp may be memory.
+  const scratch = mkdtempSync('/var/tmp/ctwatch-release-');
   try {
     checkNpm({ tarball: join(outDir, `ctwatch-${version}.tgz`), scratch, version });
     say('ok  the npm package installs without scripts and compiler, and watches');
@@ -93,8 +93,8 @@ function inNamespace(use) {
 
 /** Loads it in Debian's nodejs for arm64, unpacked into `sysroot`: any that knows its version of Node-API does. */
 function checkArm64(addon, sysroot) {
-  // Nothing of it is configured, so nothing of it need run.
-  run('mmdebstrap', ['--variant=extract', '--mode=root', '--arch=arm64', '--include=nodejs', SUITE, sysroot]);
+  // Nothing of it is configured, so nothing of it need run; in Debian 13 the loader's folder would be made by a script.
+  run('mmdebstrap', ['--variant=extract', '--mode=root', '--arch=arm64', '--include=nodejs', OLD_SUITE, sysroot]);
   const load = `const { ConntrackSocket } = require(${JSON.stringify(addon)});
     console.log(process.arch, ConntrackSocket.layout.length > 0, ConntrackSocket.effectiveCapabilities().length > 0);`;
   const said = run('qemu-aarch64-static', ['-L', sysroot, join(sysroot, 'usr/bin/node'), '-e', load]).trim();

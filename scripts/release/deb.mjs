@@ -38,13 +38,13 @@ const FLAVOURS = {
     node: '/usr/bin/node',
     depends: ['nodejs (>= 20)'],
     other: 'ctwatch-with-node',
-    note: ' .\n It runs in the Node.js of this host, which must be 20 or newer.',
+    note: ' .\n It runs in the nodejs of the host, which must be 20 or newer.',
   },
   'ctwatch-with-node': {
     node: '/usr/lib/ctwatch/bin/node',
     depends: [],
     other: 'ctwatch',
-    note: ' .\n This package brings a Node.js of its own, for hosts whose nodejs is older than 20.',
+    note: ' .\n This package brings a Node.js of its own, for hosts with an older one.',
   },
 };
 
@@ -56,7 +56,7 @@ export function makeDeb({ root, outDir, name, arch, version, date }) {
   const stage = join(root, 'build/deb', `${name}_${debian}`);
   rmSync(stage, { recursive: true, force: true });
   stageProgram({ root, stage, arch, name, version });
-  stageShared({ root, stage, name });
+  stageShared({ root, stage, name, version, date });
   stageControl({ stage, name, debian, version });
   settle(stage, date);
   const path = join(outDir, `${name}_${version}_${debian}.deb`);
@@ -96,7 +96,7 @@ export function bundledNode() {
 }
 
 /** Unit, configuration, man pages, completions, documentation. */
-function stageShared({ root, stage, name }) {
+function stageShared({ root, stage, name, version, date }) {
   const share = join(stage, 'usr/share');
   copy(join(root, 'contrib/systemd/ctwatch.service'), join(stage, 'usr/lib/systemd/system/ctwatch.service'));
   copy(join(root, 'dist/ctwatch.toml'), join(stage, 'etc/ctwatch/ctwatch.toml'));
@@ -112,7 +112,8 @@ function stageShared({ root, stage, name }) {
   for (const source of ['README.md', 'docs', 'contrib']) {
     cpSync(join(root, source), join(doc, source), { recursive: true });
   }
-  write(join(doc, 'changelog.gz'), gzip(readFileSync(join(root, 'CHANGELOG.md'))));
+  write(join(doc, 'CHANGELOG.md.gz'), gzip(readFileSync(join(root, 'CHANGELOG.md'))));
+  write(join(doc, 'changelog.gz'), gzip(formatChangelog({ name, version, date })));
   const parts = ['LICENSE', 'dist/licences.txt'].map((file) => readFileSync(join(root, file), 'utf8'));
   const node = name === 'ctwatch-with-node' ? [`Node.js ${process.version}\n\n${readNodeLicence()}`] : [];
   write(join(doc, 'copyright'), [...parts, ...node].join(`\n${'='.repeat(80)}\n\n`));
@@ -126,17 +127,27 @@ function readNodeLicence() {
   return readFileSync(found, 'utf8');
 }
 
+/** What Debian's tools read; CHANGELOG.md has the news. */
+function formatChangelog({ name, version, date }) {
+  const day = date.toUTCString().replace('GMT', '+0000');
+  return `${name} (${version}) stable; urgency=medium\n\n  * Release of ${version}, see CHANGELOG.md.\n\n -- ${maintainer()}  ${day}\n`;
+}
+
+function maintainer() {
+  const { DEBFULLNAME = 'the ctwatch authors', DEBEMAIL = 'ctwatch@localhost' } = process.env;
+  return `${DEBFULLNAME} <${DEBEMAIL}>`;
+}
+
 function stageControl({ stage, name, debian, version }) {
   const control = join(stage, 'DEBIAN');
   const { depends, other, note } = FLAVOURS[name];
-  const { DEBFULLNAME = 'the ctwatch authors', DEBEMAIL = 'ctwatch@localhost' } = process.env;
-  const files = listFiles(stage);
+  const files = listPaths(stage).filter((path) => !lstatSync(path).isDirectory());
   const kibibytes = files.reduce((sum, path) => sum + Math.ceil(lstatSync(path).size / 1024), 0);
   const fields = {
     Package: name,
     Version: version,
     Architecture: debian,
-    Maintainer: `${DEBFULLNAME} <${DEBEMAIL}>`,
+    Maintainer: maintainer(),
     'Installed-Size': kibibytes,
     Depends: [...depends, ...LIBRARIES, 'init-system-helpers (>= 1.54)'].join(', '),
     Suggests: 'conntrack, jq, nftables',
@@ -163,8 +174,7 @@ function stageControl({ stage, name, debian, version }) {
 
 /** Modes and times that depend on nobody's umask or clock. Executables keep their bit. */
 function settle(stage, date) {
-  const paths = [...readdirSync(stage, { recursive: true, encoding: 'utf8' }).map((path) => join(stage, path)), stage];
-  for (const path of paths.sort().reverse()) {
+  for (const path of [stage, ...listPaths(stage)].reverse()) {
     const status = lstatSync(path);
     if (status.isDirectory()) chmodSync(path, 0o755);
     else if (!status.isSymbolicLink()) chmodSync(path, status.mode & 0o100 ? 0o755 : 0o644);
@@ -172,12 +182,10 @@ function settle(stage, date) {
   }
 }
 
-/** Files and links below a folder, sorted. */
-function listFiles(folder) {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .map((path) => join(folder, path))
-    .filter((path) => !lstatSync(path).isDirectory())
-    .sort();
+/** Everything below a folder, sorted; a link is not followed. */
+function listPaths(folder) {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  return entries.map((entry) => join(entry.parentPath ?? entry.path, entry.name)).sort();
 }
 
 function write(path, content, mode = 0o644) {
