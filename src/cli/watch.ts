@@ -10,7 +10,7 @@ import type { SocketKeeper } from '../kernel/service-manager.js';
 import { budgetKey } from '../model/budget.js';
 import { CtwatchError } from '../model/errors.js';
 import type { CtEvent } from '../model/events.js';
-import { IDLE_TICK_SECONDS, TICK_SECONDS } from '../model/limits.js';
+import { FLOW_BATCH_ROWS, IDLE_TICK_SECONDS, TICK_SECONDS } from '../model/limits.js';
 import type { BatchRecord, BatchSource, DumpPurpose, SourceAsks } from '../model/record.js';
 import type { Reload } from '../model/reload.js';
 import { type Settings, type SettingsInput, settingsSchema, wantsFlows } from '../model/settings.js';
@@ -120,6 +120,7 @@ export function openLive(settings: Settings, keeper?: SocketKeeper): BatchSource
   return liveSource({
     recvBufferBytes: settings.receive_buffer_bytes,
     netns: settings.netns,
+    ...(wantsFlows(settings) && { batchRows: FLOW_BATCH_ROWS }),
     owners: settings.owners.enabled
       ? { lookupsPerSecond: settings.owners.lookups_per_second, commandLine: settings.owners.command_line }
       : undefined,

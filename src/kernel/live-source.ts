@@ -55,6 +55,8 @@ export interface LiveSourceOptions {
   readonly netns?: string | undefined;
   /** Ask whose the new flows are. Default: not. */
   readonly owners?: OwnerSettings | undefined;
+  /** Rows of a batch. Default `BATCH_ROWS`. */
+  readonly batchRows?: number;
   /** Overwrite each batch when its lease ends, so that a late read shows. For tests. */
   readonly poisonReleased?: boolean;
   /** Lets the event sockets outlive this process, and has those of the one before. Default: they end with it. */
@@ -75,7 +77,7 @@ class LiveReader {
   readonly #observer: SourceObserver;
   readonly #signal: AbortSignal;
   readonly #asks: SourceAsks | undefined;
-  readonly #batch: EventBatch = createBatch(BATCH_ROWS);
+  readonly #batch: EventBatch;
   readonly #status = new Float64Array(DRAIN_STATUS.length);
   // Not at once: whoever aborts may be reading the leased batch.
   readonly #onAbort = () => queueMicrotask(() => this.#stop());
@@ -99,6 +101,7 @@ class LiveReader {
 
   constructor(options: LiveSourceOptions, observer: SourceObserver, signal: AbortSignal, asks?: SourceAsks) {
     this.#options = options;
+    this.#batch = createBatch(options.batchRows ?? BATCH_ROWS);
     this.#observer = observer;
     this.#signal = signal;
     this.#asks = asks;
@@ -312,7 +315,7 @@ class LiveReader {
   /** A full queue of either kind in as many batches; DESTROY gets a quarter of each at least. */
   #batchesQueuedMax(): number {
     const events = (this.#socket?.info.recvBufferBytes ?? 0) / EVENT_TRUESIZE_BYTES;
-    return 1 + Math.ceil(events / (BATCH_ROWS / 4));
+    return 1 + Math.ceil(events / (this.#batch.capacity / 4));
   }
 
   /** A failing socket ends the source. */

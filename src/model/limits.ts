@@ -27,6 +27,9 @@ export const EVENT_TRUESIZE_BYTES = 1280;
 /** Rows of one batch: 4 drains' worth at 200,000 events/s; three quarters may be NEW. */
 export const BATCH_ROWS = 8192;
 
+/** Rows of one batch when each of them becomes a line: 9 ms, since a turn is a batch at least and whoever asks waits for three. */
+export const FLOW_BATCH_ROWS = 2048;
+
 /** Least time between two dumps of the table, seconds: one that lists nothing keeps a core busy for 0.1 s with 260,000 entries. */
 export const DUMP_SECONDS_MIN = 5;
 
