@@ -149,6 +149,18 @@ describe.skipIf(obstacle !== undefined)(`a service${obstacle === undefined ? '' 
     await stop(from);
   });
 
+  it('serves metrics within its confines', async () => {
+    await guest.write(CONFIG, '[metrics]\nlisten = "127.0.0.1:9751"\n');
+    await start();
+    const ask = `fetch('http://127.0.0.1:9751/readyz').then(async (answer) => console.log(answer.status, await answer.text()))`;
+    let answer = '';
+    // Ready is who has looked at the table.
+    for (let tries = 0; tries < 40 && answer !== '200 ok'; tries++) {
+      answer = (await guest.exec(`${GUEST_FILES}/node`, ['-e', ask])).trim();
+    }
+    expect(answer).toBe('200 ok');
+  });
+
   it('loses no event and sees no blind entry when it is restarted under load', async () => {
     await guest.write(CONFIG, '');
     await flush();
