@@ -26,7 +26,7 @@ import {
   OWNER_SCAN_SLICE_SECONDS,
 } from '../model/limits.js';
 import type { Owner, OwnerSighting } from '../model/owner.js';
-import { isIcmp, TCP } from '../model/protocol.js';
+import { hasSockets, isIcmp, TCP } from '../model/protocol.js';
 import type { Instant, OwnersRecord } from '../model/record.js';
 import {
   type ConntrackSocket,
@@ -249,7 +249,7 @@ export class OwnerLookups {
       const owner = told.process === undefined ? undefined : owners[told.process];
       const gone = told.match === SOCKET_MATCH.none || told.inode === 0;
       if (owner !== undefined || gone) {
-        const late = owner === undefined && i >= newest && sighting.direction !== 'forwarded';
+        const late = owner === undefined && i >= newest && hasSocket(flow, sighting);
         if (!late) this.#add({ ...sighting, ...(owner !== undefined && { owner }) });
         continue;
       }
@@ -301,6 +301,11 @@ class Allowance {
   spend(amount: number): void {
     this.#left -= amount;
   }
+}
+
+/** Whether its socket, if it was open still, could have been found on this host. */
+function hasSocket({ protocol }: SampledFlow, { direction }: Sighting): boolean {
+  return direction !== 'forwarded' && hasSockets(protocol);
 }
 
 /** Flows to the same destination whose sockets belong to the same user are mostly those of one program. */

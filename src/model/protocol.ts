@@ -33,6 +33,11 @@ export function isIcmp(protocol: number): boolean {
   return protocol === 1 || protocol === 58;
 }
 
+/** Whether sockets of it can be asked for: tcp, udp, udplite, as the addon does. */
+export function hasSockets(protocol: number): boolean {
+  return protocol === TCP || protocol === UDP || protocol === 136;
+}
+
 const WITH_PORTS: ReadonlySet<number> = new Set([6, 17, 33, 132, 136]);
 
 /** Whether its tuples have ports: tcp, udp, dccp, sctp, udplite. */

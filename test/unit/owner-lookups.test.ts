@@ -172,6 +172,13 @@ describe('what has no answer', () => {
     expect(lookups.take(12)).toEqual([]);
   });
 
+  it('is of a protocol without sockets, which a late question tells as well', async () => {
+    const { lookups } = setUp({ each: () => GONE });
+    lookups.observe(batchOf([{ id: 1, protocol: 1 }]), 10, false);
+    await answered();
+    expect(lookups.take(10)).toMatchObject([{ protocol: 1, port: 0, direction: 'originated', count: 1 }]);
+  });
+
   it('is forwarded, which a late question tells as well', async () => {
     const { lookups } = setUp({ each: () => ({ ...GONE, direction: 3 }) });
     for (const at of [10, 10.2]) {
