@@ -33,6 +33,8 @@ const TEST_PACKAGES = {
   // What reads and renames files of lines.
   ...{ rsyslogd: 'rsyslog', logrotate: 'logrotate' },
 };
+/** Programs for tests whose packages would bring a mail server along: unpacked into build/debian, not installed. */
+const UNPACKED_PACKAGES = { nagios4: 'nagios4-core' };
 /** The addon for the other architecture, and what reads an addon. */
 const RELEASE_PACKAGES = { 'aarch64-linux-gnu-g++': 'g++-aarch64-linux-gnu', readelf: 'binutils' };
 /** Clean Debian roots, a systemd that boots in them, and a processor that is not here. */
@@ -70,6 +72,23 @@ function installDebianPackages() {
   const missing = Object.entries(wanted).flatMap(([program, name]) => (onPath(program) ? [] : [name]));
   if (missing.length > 0) aptInstall(missing);
   if (forTests && !hasFuzzerRuntime()) aptInstall([`libclang-rt-${clangMajor()}-dev`]);
+  if (forTests) Object.entries(UNPACKED_PACKAGES).forEach(unpackPackage);
+}
+
+/** Without it a test is skipped: nothing is stopped. */
+function unpackPackage([program, name]) {
+  const folder = join(ROOT, 'build/debian');
+  if (onPath(program) || existsSync(join(folder, 'usr/sbin', program))) return;
+  console.error(`ctwatch: unpacking ${name} into build/debian`);
+  mkdirSync(folder, { recursive: true });
+  const download = () =>
+    spawnSync('apt-get', ['-qq', 'download', name], { cwd: folder, encoding: 'utf8' }).status === 0;
+  const update = () => spawnSync('apt-get', ['update', '-qq']).status === 0;
+  if (!download() && !(update() && download())) return console.error(`ctwatch: ${name} cannot be downloaded`);
+  for (const file of readdirSync(folder).filter((entry) => entry.endsWith('.deb'))) {
+    run('dpkg-deb', ['-x', join(folder, file), folder]);
+    rmSync(join(folder, file));
+  }
 }
 
 function aptInstall(packages) {

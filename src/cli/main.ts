@@ -306,7 +306,7 @@ function addCheck(program: Command): void {
     .configureOutput({
       outputError: (text) => {
         const wrong = text.replace(/^error: /, '').trim();
-        process.stdout.write(`CONNTRACK UNKNOWN - ${wrong.replaceAll(/[\n|]/g, ' ')}; remedy: ctwatch check --help\n`);
+        process.stdout.write(`CONNTRACK UNKNOWN - ${wrong.replaceAll(/[\n|;]/g, ' ')}, remedy: ctwatch check --help\n`);
       },
     })
     .action(async (flags: CheckFlags) => {

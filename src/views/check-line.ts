@@ -48,7 +48,7 @@ function describe({ reading, verdict, missing, netns }: CheckLineParts): string 
   const { table, daemon } = reading;
   const where = netns === undefined ? '' : `${netns}: `;
   const fullness = table.used_ratio === undefined ? describeTable(table) : describeFullness(table);
-  const because = verdict.reasons.length > 0 ? `; ${verdict.reasons.join(', ')}` : '';
+  const because = verdict.reasons.length > 0 ? `, ${verdict.reasons.join(', ')}` : '';
   if (daemon === undefined) return `${where}${fullness}, rates and forecast not known (${missing})${because}`;
   const growth = daemon.rate.growth_per_second;
   const course = `${growth < 0 ? '' : '+'}${formatRate(growth)}, ${describeForecast(daemon.forecast)}`;
@@ -98,10 +98,11 @@ function details({ alerts, age_seconds, uptime_seconds, version, host, totals }:
   ].map(escapeText);
 }
 
-/** In one line and without the sign that begins the performance data. */
+/** In one line, without the sign that begins the performance data, and without the one that Nagios would make a colon. */
 function escapeText(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ').replaceAll('|', '/');
+  const line = text.replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ');
+  return line.replaceAll('|', '/').replaceAll(';', ',');
 }
 
 /** The exit status of a state. */

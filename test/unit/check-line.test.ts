@@ -28,7 +28,7 @@ describe('formatCheck', () => {
   it('says the state, the table, where it goes, why and who, and has performance data', () => {
     expect(formatCheck(parts)).toBe(
       'CONNTRACK CRITICAL - 41 % full (107,310 of 262,144), +2,310/s, full in 67 s (58-81 s)' +
-        '; time_to_full critical since 2026-11-23T14:02:11Z' +
+        ', time_to_full critical since 2026-11-23T14:02:11Z' +
         '. 83 % of the growth is tcp to 10.0.0.5:6379. It looks like connections that are not being reused.' +
         " | 'used'=40.94%;80;90;0;100 'entries'=107310;;;0;262144 'time_to_full'=67s;600:;120:;0" +
         " 'new_per_second'=2402.1;;;0 'destroy_per_second'=92;;;0 'growth_per_second'=2310 'events_lost'=7c;;;0\n",
@@ -83,7 +83,7 @@ describe('formatCheck', () => {
         expect(lines).toHaveLength(4);
         const [text, data, ...rest] = (lines[0] ?? '').split(' | ');
         expect(rest).toEqual([]);
-        expect(`${text}${lines[1]}${lines[2]}`).not.toMatch(/[|\r\n]/);
+        expect(`${text}${lines[1]}${lines[2]}`).not.toMatch(/[|;\r\n]/);
         for (const datum of (data ?? '').split(' ')) expect(datum).toMatch(DATUM);
       }),
     );
@@ -92,7 +92,7 @@ describe('formatCheck', () => {
 
 describe('formatUnknown', () => {
   it('is a line of a plugin', () => {
-    expect(formatUnknown('no | answer\nat all')).toBe('CONNTRACK UNKNOWN - no / answer at all\n');
+    expect(formatUnknown('no | answer\nat; all')).toBe('CONNTRACK UNKNOWN - no / answer at, all\n');
   });
 });
 
