@@ -2,7 +2,7 @@
  * Reads what procfs writes about a process: `stat` and `cgroup`. Pure.
  *
  * The name of a process and of its cgroup are chosen by whoever started it, so nothing is taken for granted: `stat` is read
- * from its last parenthesis on. Of a cgroup, the deepest part that systemd or a container runtime has named counts.
+ * from its last parenthesis on. Of a cgroup, what systemd or a container runtime has named counts.
  * Sources: proc_pid_stat(5), cgroups(7), systemd.unit(5), the names that the runtimes give (see the table of the tests).
  */
 import { boundText } from '../model/printable-text.js';
@@ -64,13 +64,28 @@ function parsePath(path: string): CgroupOwner {
   const container = CONTAINER.exec(named)?.[0] ?? NAMED_CONTAINER.exec(named)?.[1];
   // What runs a container is not the unit of what runs in it; a container may have a systemd of its own.
   const own = parts.slice(contained + 1);
-  const unit =
-    own.findLast((part) => /\.(?:service|scope)$/.test(part)) ?? own.findLast((part) => /^user-.*\.slice$/.test(part));
+  const unit = unitOf(own) ?? own.findLast((part) => /^user-.*\.slice$/.test(part));
   return {
     ...(unit !== undefined && pod === undefined && { unit: bound(unit) }),
     ...(container !== undefined && { container: bound(container) }),
     ...(pod !== undefined && { pod }),
   };
+}
+
+const UNIT = /\.(?:service|scope)$/;
+/** The systemd of a user. */
+const USER_MANAGER = /^user@\d+\.service$/;
+
+/**
+ * The first unit on the way down, as systemd itself takes it: what lies below was named by who owns that unit, and must not pass for
+ * another. A unit of a user has his manager before it, for the same reason.
+ */
+function unitOf(parts: readonly string[]): string | undefined {
+  const at = parts.findIndex((part) => UNIT.test(part));
+  const [first, ...below] = at < 0 ? [] : parts.slice(at);
+  if (first === undefined || !USER_MANAGER.test(first)) return first;
+  const own = below.find((part) => UNIT.test(part));
+  return own === undefined ? first : `${first}:${own}`;
 }
 
 function decode(bytes: Uint8Array): string {

@@ -22,7 +22,22 @@ describe('the cgroup of a process', () => {
     [
       'an application of a desktop',
       '0::/user.slice/user-1000.slice/user@1000.service/app.slice/app-firefox-4121.scope\n',
-      { unit: 'app-firefox-4121.scope' },
+      { unit: 'user@1000.service:app-firefox-4121.scope' },
+    ],
+    [
+      'a unit of a user that has the name of a service',
+      '0::/user.slice/user-1000.slice/user@1000.service/app.slice/sidekiq.service\n',
+      { unit: 'user@1000.service:sidekiq.service' },
+    ],
+    [
+      'a group that a service has given the name of another',
+      '0::/system.slice/web.service/sidekiq.service/cron.service\n',
+      { unit: 'web.service' },
+    ],
+    [
+      'the systemd of a user itself',
+      '0::/user.slice/user-1000.slice/user@1000.service\n',
+      { unit: 'user@1000.service' },
     ],
     ['a user without a session', '0::/user.slice/user-1000.slice\n', { unit: 'user-1000.slice' }],
     ['init', '0::/init.scope\n', { unit: 'init.scope' }],
