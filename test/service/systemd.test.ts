@@ -261,6 +261,30 @@ describe.skipIf(obstacle !== undefined)(`a service${obstacle === undefined ? '' 
     expect(last?.totals.malformed).toBe(0);
   });
 
+  it('opens new sockets when the kept ones are of another namespace, says so, and keeps those', async () => {
+    await guest.write(CONFIG, '');
+    await guest.exec('ip', ['netns', 'add', 'blue']);
+    const from = await start();
+    const settings = [
+      'AmbientCapabilities=CAP_SYS_ADMIN',
+      'CapabilityBoundingSet=CAP_SYS_ADMIN',
+      'RestrictNamespaces=net',
+    ];
+    const command = ['ExecStart=', 'ExecStart=/usr/bin/ctwatch stream --netns blue'];
+    await guest.write(`${DROP_INS}/netns.conf`, ['[Service]', ...settings, ...command, ''].join('\n'));
+    await systemctl('daemon-reload');
+    await systemctl('restart', UNIT);
+    await systemctl('restart', UNIT);
+    const [, second, third] = linesOf(await stop(from), 'start');
+    expect([second?.netns, second?.resumed]).toEqual(['blue', undefined]);
+    const refused = second?.degraded.find(({ code }) => code === 'sockets_refused');
+    expect(refused?.text).toContain('in another network namespace');
+    expect(third?.resumed).toHaveProperty('after_seconds');
+    expect(third?.degraded.map(({ code }) => code)).not.toContain('sockets_refused');
+    await guest.exec('rm', [`${DROP_INS}/netns.conf`]);
+    await systemctl('daemon-reload');
+  });
+
   it('is not restarted with a configuration that is not valid', async () => {
     await guest.write(CONFIG, 'nonsense = 1\n');
     const { status } = await guest.tryExec('systemctl', ['start', UNIT]);
