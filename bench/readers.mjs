@@ -41,7 +41,8 @@ const START = { ctwatch: startCtwatch, floor: startFloor, conntrack: startConntr
 async function startCtwatch(namespace, { toFile = false, args = [] }) {
   const output = toFile ? openOutput() : undefined;
   const spawned = performance.now();
-  const child = namespace.spawn(process.execPath, [PROGRAM, 'stream', ...args], {
+  // By its first line, as whoever installed it does.
+  const child = namespace.spawn(PROGRAM, ['stream', ...args], {
     stdio: ['ignore', output ? output.descriptor : 'pipe', 'inherit'],
   });
   const ended = endOf(child);

@@ -71,7 +71,7 @@ export function makeDeb({ root, outDir, name, arch, version, date }) {
 function stageProgram({ root, stage, arch, name, version }) {
   const library = join(stage, 'usr/lib/ctwatch');
   const program = readFileSync(join(root, 'dist/ctwatch.js'), 'utf8');
-  write(join(library, 'dist/ctwatch.js'), program.replace(/^#!.*/, `#!${FLAVOURS[name].node}`), 0o755);
+  write(join(library, 'dist/ctwatch.js'), program.replace(/^#!.* node/, `#!${FLAVOURS[name].node}`), 0o755);
   copy(join(root, 'dist/ctwatch-metrics.js'), join(library, 'dist/ctwatch-metrics.js'));
   write(join(library, 'package.json'), `${JSON.stringify({ name: 'ctwatch', version, type: 'module' })}\n`);
   const addon = prebuildPath(root, arch);

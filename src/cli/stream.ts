@@ -1,8 +1,10 @@
 /** `ctwatch stream`: a watch printed as NDJSON until a signal, a closed pipe, a failure, or `--once`. */
+import { performance } from 'node:perf_hooks';
 import { CtwatchError } from '../model/errors.js';
 import type { BatchSource } from '../model/record.js';
 import type { Settings } from '../model/settings.js';
 import type { Sink } from '../sinks/sink.js';
+import { collectGarbage, HeapWatch } from './heap.js';
 import { isReloadable, Reloads } from './reloads.js';
 import { watchConntrack } from './watch.js';
 
@@ -52,12 +54,17 @@ export async function runStream(options: StreamOptions): Promise<void> {
         ...(reloads && { reloads: reloads.records }),
         signal: controller.signal,
       });
+      const heap = new HeapWatch();
       // What fails ends the events as well.
+      // The process's own clock: records may come faster than time goes.
+      watch.ticks.subscribe({ next: () => heap.observe(performance.now() / 1000), error: () => {} });
       if (opened.observe) watch.ticks.subscribe({ next: (tick) => opened.observe?.(tick), error: () => {} });
       watch.events.subscribe({
         next: (event) => {
           opened.write(event);
           if (event.type === 'start') reloads?.start();
+          // A turn later, when nobody holds its tables any more.
+          if (event.type === 'census') setImmediate(collectGarbage);
           if (once === true && event.type === 'sample') stop('once');
           if (event.type === 'stop' && event.error !== undefined) {
             failure ??= new CtwatchError({ ...event.error, detail: event.reason });

@@ -305,3 +305,8 @@ export const CHECK_STALE_SECONDS = 10;
 
 /** Time between two tries of `check` to connect while the socket's queue is full, ms. */
 export const CHECK_RETRY_MS = 50;
+
+/** Heap and arrays may grow by so much, garbage included, before all of it is collected: less than V8 lets them. */
+export const HEAP_GROWTH_BYTES_MAX = 8 * 1024 * 1024;
+/** Not more often, seconds: at 20 ms each that is 0.2 % of a core. */
+export const HEAP_COLLECT_SECONDS = 10;
