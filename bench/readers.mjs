@@ -4,7 +4,16 @@
  * `conntrack -E`.
  */
 import { once } from 'node:events';
-import { closeSync, createReadStream, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -38,11 +47,14 @@ export function startReader(kind, namespace, options = {}) {
 
 const START = { ctwatch: startCtwatch, floor: startFloor, conntrack: startConntrack };
 
-async function startCtwatch(namespace, { toFile = false, args = [] }) {
+async function startCtwatch(namespace, { toFile = false, flowsFile = false, args = [] }) {
   const output = toFile ? openOutput() : undefined;
+  const parts = flowsFile ? mkdtempSync(join(files, 'flows-')) : undefined;
+  const flowArgs =
+    parts === undefined ? [] : ['--flows', join(parts, 'flows'), '--rotate-bytes', '100MB', '--keep', '100'];
   const spawned = performance.now();
   // By its first line, as whoever installed it does.
-  const child = namespace.spawn(PROGRAM, ['stream', ...args], {
+  const child = namespace.spawn(PROGRAM, ['stream', ...flowArgs, ...args], {
     stdio: ['ignore', output ? output.descriptor : 'pipe', 'inherit'],
   });
   const ended = endOf(child);
@@ -66,6 +78,9 @@ async function startCtwatch(namespace, { toFile = false, args = [] }) {
     async stop() {
       await end(child, 'SIGINT', ended);
       const counted = output ? await countLines(output) : { flow: 0, others: lines.map(({ line }) => line) };
+      for (const name of parts === undefined ? [] : readdirSync(parts)) {
+        counted.flow += (await countLines({ path: join(parts, name) })).flow;
+      }
       const totals = counted.others.find((line) => line.type === 'stop')?.totals;
       if (!totals) throw new Error('ctwatch ended without a stop line');
       return {
@@ -131,7 +146,7 @@ function openOutput() {
 }
 
 async function countLines({ path, descriptor }) {
-  closeSync(descriptor);
+  if (descriptor !== undefined) closeSync(descriptor);
   const others = [];
   let all = 0;
   let flow = 0;
