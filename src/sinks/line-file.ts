@@ -32,8 +32,6 @@ interface OpenFile {
   readonly descriptor: number;
   readonly device: number;
   readonly inode: number;
-  /** Not a device. */
-  readonly isRegular: boolean;
   bytes: number;
 }
 
@@ -130,10 +128,10 @@ export class LineFile extends Writable {
   }
 
   /** Where to stop writing: behind the last line that fits, or behind the current one when it is begun or alone. */
-  #endOfRoom({ bytes, isRegular }: OpenFile, { chunk, at }: Progress): number {
+  #endOfRoom({ bytes }: OpenFile, { chunk, at }: Progress): number {
     const { rotateBytes } = this.#options;
     const room = rotateBytes - bytes;
-    if (rotateBytes === 0 || !isRegular || room >= chunk.length - at) return chunk.length;
+    if (rotateBytes === 0 || room >= chunk.length - at) return chunk.length;
     const fits = room > 0 ? chunk.lastIndexOf(NEWLINE, at + room - 1) + 1 : 0;
     if (fits > at) return fits;
     const isBegun = at > 0 && chunk[at - 1] !== NEWLINE;
@@ -144,7 +142,7 @@ export class LineFile extends Writable {
   #rotate(file: OpenFile): void {
     const { path, filesKept } = this.#options;
     const { size } = fstatSync(file.descriptor);
-    // Somebody has truncated it: there is room.
+    // Somebody has truncated it, or it is a device: there is room.
     if (size < file.bytes) {
       file.bytes = size;
       return;
@@ -167,7 +165,7 @@ export class LineFile extends Writable {
         return false;
       }
       const bytes = known.size + (known.isFile() ? endBrokenLine(descriptor, known.size) : 0);
-      this.#file = { descriptor, device: known.dev, inode: known.ino, isRegular: known.isFile(), bytes };
+      this.#file = { descriptor, device: known.dev, inode: known.ino, bytes };
       if (before !== undefined) closeQuietly(before.descriptor);
       return true;
     } catch (error) {

@@ -15,13 +15,27 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LineFile, type LineFileOptions } from '../../src/sinks/line-file.js';
+
+/** What the disk takes: bytes at once, and in all before it is full. */
+const disk = vi.hoisted(() => ({ atOnce: Number.POSITIVE_INFINITY, room: Number.POSITIVE_INFINITY }));
+vi.mock('node:fs', async (importOriginal) => {
+  const fs = await importOriginal<typeof import('node:fs')>();
+  const writeSync = (descriptor: number, data: string | Buffer, at = 0, length = Buffer.byteLength(data)) => {
+    const taken = Math.min(length, disk.atOnce, disk.room);
+    if (taken === 0) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+    disk.room -= taken;
+    return fs.writeSync(descriptor, Buffer.from(data).subarray(at, at + taken));
+  };
+  return { ...fs, writeSync };
+});
 
 let directory: string;
 let path: string;
 const opened: LineFile[] = [];
 beforeEach(() => {
+  disk.atOnce = disk.room = Number.POSITIVE_INFINITY;
   directory = mkdtempSync(join(tmpdir(), 'ctwatch-lines-'));
   path = join(directory, 'flows.ndjson');
 });
@@ -137,6 +151,21 @@ describe('rotation by size', () => {
     expect(numbersIn(read())).toEqual([6]);
   });
 
+  it('splits no line either where the disk takes a few bytes at once', async () => {
+    disk.atOnce = 7;
+    await write(openFile({ rotateBytes: 20 }), lines(0, 7));
+    const parts = ['flows.ndjson.3', 'flows.ndjson.2', 'flows.ndjson.1', 'flows.ndjson'].map(read);
+    expect(parts).toEqual([lines(0, 2), lines(2, 4), lines(4, 6), lines(6, 7)]);
+    await write(openFile({ rotateBytes: 20 }), `{"n":${'1'.repeat(50)}}\n${lines(8, 9)}`);
+    expect([read('flows.ndjson.1').length, read()]).toEqual([57, lines(8, 9)]);
+  });
+
+  it('leaves a device alone', async () => {
+    symlinkSync('/dev/null', path);
+    await write(openFile({ rotateBytes: 10 }), lines(0, 7));
+    expect(names()).toEqual(['flows.ndjson']);
+  });
+
   it('goes by what is in the file when somebody has truncated it', async () => {
     const file = openFile({ rotateBytes: 100 });
     await write(file, lines(0, 10));
@@ -203,6 +232,40 @@ describe('a full disk', () => {
     await Promise.all(written);
     expect(numbersIn(read())).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
     expect(told).toEqual(['ENOSPC', 'recovered']);
+  });
+
+  it('completes a line that was cut short', async () => {
+    const file = openFile();
+    disk.room = 20;
+    const written = write(file, lines(0, 5));
+    expect(read()).toBe(lines(0, 5).slice(0, 20));
+    disk.room = Number.POSITIVE_INFINITY;
+    file.reopen();
+    await written;
+    expect(read()).toBe(lines(0, 5));
+  });
+
+  it('begins that line anew in another file', async () => {
+    const file = openFile();
+    disk.room = 20;
+    const written = write(file, lines(0, 5));
+    renameSync(path, join(directory, 'moved'));
+    disk.room = Number.POSITIVE_INFINITY;
+    file.reopen();
+    await written;
+    expect([read('moved'), read()]).toEqual([lines(0, 5).slice(0, 20), lines(2, 5)]);
+  });
+
+  it('is waited for at the start too', async () => {
+    writeFileSync(path, '{"n":');
+    disk.room = 0;
+    const file = openFile();
+    const written = write(file, lines(0, 1));
+    expect(file.failure).toMatchObject({ code: 'ENOSPC' });
+    disk.room = Number.POSITIVE_INFINITY;
+    file.reopen();
+    await written;
+    expect(read()).toBe(`{"n":\n${lines(0, 1)}`);
   });
 
   it('ends with the stream, whatever still waits', async () => {

@@ -97,6 +97,21 @@ describe('openOutput', () => {
     expect(messages('later/flows.ndjson')).toEqual(['new tcp 1']);
   });
 
+  it('tells what was lost of the flows before the last line', async () => {
+    symlinkSync('/dev/full', at('flows.ndjson'));
+    const { sink, told } = openAt({ file: at('all.ndjson'), flows_file: at('flows.ndjson') });
+    for (let id = 0; id < 40_000; id++) sink.write(flow(id));
+    sink.write(event('stop', 'stop'));
+    expect(told).toMatchObject([
+      { type: 'notice', code: 'output_failed' },
+      { type: 'loss', phase: 'start' },
+      { type: 'loss', phase: 'end', file: { path: at('flows.ndjson') } },
+    ]);
+    // Nothing is left to be told at the end, after the stop line.
+    await sink.end();
+    expect(told.length).toBe(3);
+  });
+
   it('ends with an error when the last lines find no room', async () => {
     symlinkSync('/dev/full', at('all.ndjson'));
     const { sink, told, closings } = openAt({ file: at('all.ndjson') });
