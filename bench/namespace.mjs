@@ -24,7 +24,7 @@ const namespace = await import(join(BUNDLES, 'namespace.mjs'));
 const traffic = await import(join(BUNDLES, 'traffic.mjs'));
 
 export const { createNamespace, namespaceObstacle, removeNamespaces, untilSubscribed } = namespace;
-export const { buildTool, burstFlows, createEntries, flushTable, udpFlows } = traffic;
+export const { buildTool, burstFlows, createEntries, flushTable, tcpConnections, udpFlows } = traffic;
 
 /** Runs `body` in a fresh namespace and removes it, whatever happens. */
 export async function withNamespace(body) {

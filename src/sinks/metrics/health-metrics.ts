@@ -1,5 +1,6 @@
 /** Metrics of ctwatch itself: what it read and lost, how long that took, what waits, and what the process uses. */
 import { performance } from 'node:perf_hooks';
+import { getHeapStatistics } from 'node:v8';
 import { byLabel, type Metric } from './metric.js';
 
 export const LOSS_METRICS: readonly Metric[] = [
@@ -139,6 +140,11 @@ export const PROCESS_METRICS: readonly Metric[] = [
     ...{ name: 'ctwatch_resident_memory_bytes', kind: 'gauge', unit: 'By' },
     help: 'Memory of the process that is in RAM',
     read: () => process.memoryUsage.rss(),
+  },
+  {
+    ...{ name: 'ctwatch_heap_memory_bytes', kind: 'gauge', unit: 'By' },
+    help: 'Memory of JavaScript objects, those included that are garbage but not collected yet',
+    read: () => getHeapStatistics().used_heap_size,
   },
   {
     ...{ name: 'ctwatch_event_loop_lag_seconds', kind: 'gauge', unit: 's', labels: ['statistic'] },
