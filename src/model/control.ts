@@ -65,6 +65,8 @@ const statusSchema = v.object({
       key: v.string(),
       since: timestamp,
       msg: v.pipe(v.string(), describe('As it was told last')),
+      advice: v.optional(v.pipe(v.array(v.string()), describe('What would help')), []),
+      reference: v.optional(v.pipe(v.string(), describe('Address of its runbook page'))),
     }),
   ),
   finding: v.optional(v.pipe(v.string(), describe('Who fills the table and what it looks like, as sentences'))),

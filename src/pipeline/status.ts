@@ -31,9 +31,10 @@ export class Status {
 
   write(event: CtEvent): void {
     if (event.type !== 'alert') return;
-    const { name, severity, key, since, msg } = event;
+    const { name, severity, key, since, msg, rule } = event;
+    const advice = event.advice.map(({ text }) => text);
     if (event.phase === 'resolved') this.#alerts.delete(key);
-    else this.#alerts.set(key, { name, severity, key, since, msg });
+    else this.#alerts.set(key, { name, severity, key, since, msg, advice, ...rule });
   }
 
   observe(tick: TickObservation): void {

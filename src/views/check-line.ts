@@ -94,7 +94,11 @@ function details({ alerts, age_seconds, uptime_seconds, version, host, totals }:
   const lost = `${totals.lost_new} NEW and ${totals.lost_destroy} DESTROY events lost`;
   return [
     `ctwatch ${version} on ${host}, up ${formatSeconds(uptime_seconds)}, reading ${age_seconds} s old, ${lost}`,
-    ...alerts.map(({ key, severity, since, msg }) => `${severity} ${key} since ${since}: ${msg}`),
+    ...alerts.flatMap(({ key, severity, since, msg, advice, reference }) => [
+      `${severity} ${key} since ${since}: ${msg}`,
+      ...advice.map((text) => `advice: ${text}`),
+      ...(reference === undefined ? [] : [`see ${reference}`]),
+    ]),
   ].map(escapeText);
 }
 

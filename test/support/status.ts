@@ -4,6 +4,8 @@ import type { ControlStatus } from '../../src/model/control.js';
 export const FIRING: ControlStatus['alerts'][number] = {
   ...{ name: 'time_to_full', severity: 'critical', key: 'time_to_full' },
   ...{ since: '2026-11-23T14:02:11.000Z', msg: 'conntrack table 38 % full' },
+  advice: ['use a pool of connections'],
+  reference: '/usr/share/doc/ctwatch/runbook/time_to_full.md',
 };
 
 export const STATUS: ControlStatus = {

@@ -69,6 +69,8 @@ describe('formatCheck', () => {
     expect(lines).toEqual([
       'ctwatch 0.1.0 on web-1, up 2 h, reading 0.2 s old, 3 NEW and 4 DESTROY events lost',
       'critical time_to_full since 2026-11-23T14:02:11.000Z: conntrack table 38 % full',
+      'advice: use a pool of connections',
+      'see /usr/share/doc/ctwatch/runbook/time_to_full.md',
     ]);
   });
 
@@ -80,7 +82,7 @@ describe('formatCheck', () => {
           alerts: [{ ...FIRING, msg: `${msg}\r\n|x=1` }],
         });
         const lines = formatCheck({ ...hostile, verbose: true }).split('\n');
-        expect(lines).toHaveLength(4);
+        expect(lines).toHaveLength(6);
         const [text, data, ...rest] = (lines[0] ?? '').split(' | ');
         expect(rest).toEqual([]);
         expect(`${text}${lines[1]}${lines[2]}`).not.toMatch(/[|;\r\n]/);

@@ -48,17 +48,30 @@ describe('Status', () => {
     });
   });
 
+  it('tells the thresholds that hold now', async () => {
+    let current = defaultSettings;
+    const own = new Status({ settings: () => current, version: '9.9.9', hostname: 'web-1' });
+    own.observe(await busyTick());
+    current = { ...current, alert: { ...current.alert, usage: { ...current.alert.usage, warning_ratio: 0.5 } } };
+    expect(own.snapshot(100)?.thresholds.usage).toEqual({ warning_ratio: 0.5, critical_ratio: 0.9 });
+  });
+
   it('tells the alerts that fire, as they were told last, until they are resolved', async () => {
     const own = status();
     own.observe(await busyTick());
     own.write(alert('burst'));
     own.write(alert('usage'));
-    own.write(alert('usage', { severity: 'critical', msg: 'worse' }));
+    own.write(
+      alert('usage', {
+        ...{ severity: 'critical', msg: 'worse', advice: [{ text: 'more room' }], rule: { reference: '/page' } },
+      }),
+    );
     const told = () => own.snapshot(100)?.alerts.map(({ key, severity, msg }) => [key, severity, msg]);
     expect(told()).toEqual([
       ['burst', 'warning', 'burst it is'],
       ['usage', 'critical', 'worse'],
     ]);
+    expect(own.snapshot(100)?.alerts[1]).toMatchObject({ advice: ['more room'], reference: '/page' });
     own.write(alert('burst', { phase: 'resolved' }));
     expect(told()).toEqual([['usage', 'critical', 'worse']]);
   });
