@@ -244,6 +244,26 @@ describe.skipIf(obstacle !== undefined)(`a service${obstacle === undefined ? '' 
     expect(linesOf(await stop(from), 'notice')).toEqual([]);
   });
 
+  it('lets the group of a drop-in ask, and nobody else', async () => {
+    const folder = `/etc/systemd/system/${UNIT}.d`;
+    await guest.write(CONFIG, '');
+    await guest.exec('mkdir', ['-p', folder]);
+    await guest.write(`${folder}/group.conf`, '[Service]\nGroup=games\n');
+    await systemctl('daemon-reload');
+    const from = await start();
+    const checkAs = (user: string, group: string) =>
+      guest.tryExec('setpriv', [`--reuid=${user}`, `--regid=${group}`, '--clear-groups', 'ctwatch', 'check']);
+    expect(await checkAs('games', 'games')).toMatchObject({
+      ...{ status: 0, stdout: expect.stringMatching(/^CONNTRACK OK - .*\/s, /) },
+    });
+    expect(await checkAs('nobody', 'nogroup')).toMatchObject({
+      ...{ status: 3, stdout: expect.stringMatching(/^CONNTRACK UNKNOWN - .*EACCES/) },
+    });
+    await stop(from);
+    await guest.exec('rm', ['-r', folder]);
+    await systemctl('daemon-reload');
+  });
+
   it('counts a flood of a million flows to the last, answers meanwhile, and does not grow', async () => {
     await guest.write(CONFIG, '');
     await flush();
