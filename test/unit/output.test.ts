@@ -97,6 +97,16 @@ describe('openOutput', () => {
     expect(messages('later/flows.ndjson')).toEqual(['new tcp 1']);
   });
 
+  it('writes as many flows as one turn brings, however little may wait', async () => {
+    const { sink, told } = openAt({ flows_file: at('flows.ndjson'), rotate_bytes: 2_000_000 });
+    for (let id = 0; id < 65_536; id++) sink.write(flow(id));
+    await sink.end();
+    expect(told).toEqual([]);
+    const names = readdirSync(directory);
+    expect(names.length).toBeGreaterThan(5);
+    expect(names.flatMap(messages).length).toBe(65_536);
+  });
+
   it('tells what was lost of the flows before the last line', async () => {
     symlinkSync('/dev/full', at('flows.ndjson'));
     const { sink, told } = openAt({ file: at('all.ndjson'), flows_file: at('flows.ndjson') });
