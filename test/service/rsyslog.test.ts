@@ -128,7 +128,7 @@ describe('rsyslog', () => {
     const { namespace, child, told } = await startStream(['--rotate-bytes', '0', '--interval', '1s']);
     const rules = readFileSync(join(CONTRIB, 'logrotate/ctwatch'), 'utf8')
       .replaceAll('/var/log/ctwatch/', `${directory}/logs/`)
-      .replace(/systemctl kill .*/, `kill -HUP ${child.pid}`);
+      .replace(/if systemctl .*/, `kill -HUP ${child.pid}`);
     expect(rules).toContain(`kill -HUP ${child.pid}`);
     writeFileSync(join(directory, 'rules'), rules, { mode: 0o600 });
     const rotate = () =>
