@@ -230,6 +230,9 @@ export const LOOKUP_AGES_SECONDS = [2, 15] as const;
 export const EVIDENCE_FILES_MAX = 20;
 export const EVIDENCE_BYTES_MAX = 50_000_000;
 
+/** Files of evidence that wait for a slow disk: as many as there are alerts that an incident makes critical. */
+export const EVIDENCE_FILES_WAITING_MAX = 4;
+
 /** Samples in a piece of evidence: of the last ten minutes, one a second while an alert fires. */
 export const EVIDENCE_SECONDS = 600;
 export const EVIDENCE_SAMPLES_MAX = 700;

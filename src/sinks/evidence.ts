@@ -5,26 +5,18 @@
  *   start, sample, census ──> remembered, samples of ten minutes ──(critical alert)──> file: all of it, and the alert
  *                                                                  ──(census within a minute)──> the same file, with the census
  *
- * A file is written beside its name, synced and renamed, so that it is whole or not there. At most so many files and bytes, the oldest go
- * first. A full disk or a directory that cannot be written is told once as a notice; it ends nothing.
+ * A file is written beside its name, synced and renamed, so that it is whole or not there; one after the other, while the stream goes
+ * on: a slow disk keeps neither events nor questions waiting. At most so many files and bytes, the oldest go first. A full disk or
+ * a directory that cannot be written is told once as a notice; it ends nothing.
  */
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CtEvent, EventOf } from '../model/events.js';
 import {
   EVIDENCE_BYTES_MAX,
   EVIDENCE_CENSUS_SECONDS,
   EVIDENCE_FILES_MAX,
+  EVIDENCE_FILES_WAITING_MAX,
   EVIDENCE_SAMPLES_MAX,
   EVIDENCE_SECONDS,
 } from '../model/limits.js';
@@ -51,6 +43,9 @@ export class EvidenceKeeper implements Sink {
   #samples: EventOf<'sample'>[] = [];
   /** The last file, until its census has come. */
   #open: { readonly path: string; readonly alert: EventOf<'alert'> } | undefined;
+  /** Texts by their paths, oldest first. */
+  readonly #waiting = new Map<string, string>();
+  #writing: Promise<void> | undefined;
   #failed = false;
 
   constructor({ directory, onFailure, filesMax = EVIDENCE_FILES_MAX, bytesMax = EVIDENCE_BYTES_MAX }: EvidenceOptions) {
@@ -78,9 +73,9 @@ export class EvidenceKeeper implements Sink {
     }
   }
 
-  /** Each file is whole when it is written. */
+  /** Resolves when nothing waits any more. */
   end(): Promise<void> {
-    return Promise.resolve();
+    return this.#writing ?? Promise.resolve();
   }
 
   #remember(sample: EventOf<'sample'>): void {
@@ -108,50 +103,68 @@ export class EvidenceKeeper implements Sink {
   #writeFile(path: string, alert: EventOf<'alert'>): void {
     const evidence = { alert, census: this.#census, start: this.#start, samples: this.#samples };
     const text = `${JSON.stringify(evidence, (key, value: unknown) => (key === 'unixSeconds' ? undefined : value))}\n`;
-    try {
-      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-      this.#makeRoom(Buffer.byteLength(text), path);
-      writeWhole(path, text);
-    } catch (error) {
-      if (!this.#failed) this.#onFailure(error as NodeJS.ErrnoException);
-      this.#failed = true;
+    if (this.#waiting.size >= EVIDENCE_FILES_WAITING_MAX && !this.#waiting.has(path)) {
+      this.#fail(Object.assign(new Error('the disk does not keep up'), { code: 'EBUSY' }));
+      return;
     }
+    this.#waiting.set(path, text);
+    this.#writing ??= this.#writeWaiting();
+  }
+
+  async #writeWaiting(): Promise<void> {
+    for (const [path, text] of this.#waiting) {
+      this.#waiting.delete(path);
+      try {
+        await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+        await this.#makeRoom(Buffer.byteLength(text), path);
+        await writeWhole(path, text);
+      } catch (error) {
+        this.#fail(error as NodeJS.ErrnoException);
+      }
+    }
+    this.#writing = undefined;
+  }
+
+  #fail(error: NodeJS.ErrnoException): void {
+    if (!this.#failed) this.#onFailure(error);
+    this.#failed = true;
   }
 
   /** Names begin with the time, so the first are the oldest. */
-  #makeRoom(bytes: number, path: string): void {
-    const files = readdirSync(this.#directory)
-      .filter((name) => NAME.test(name) && join(this.#directory, name) !== path)
-      .sort()
-      .map((name) => ({ path: join(this.#directory, name), bytes: sizeOf(join(this.#directory, name)) }));
+  async #makeRoom(bytes: number, path: string): Promise<void> {
+    const names = (await readdir(this.#directory)).filter((name) => NAME.test(name)).sort();
+    const paths = names.map((name) => join(this.#directory, name)).filter((other) => other !== path);
+    const files = await Promise.all(paths.map(async (other) => ({ path: other, bytes: await sizeOf(other) })));
     let total = files.reduce((sum, file) => sum + file.bytes, bytes);
     for (let kept = files.length; files.length > 0 && (kept >= this.#filesMax || total > this.#bytesMax); kept--) {
       const oldest = files.shift();
       if (oldest === undefined) break;
-      rmSync(oldest.path, { force: true });
+      await rm(oldest.path, { force: true });
       total -= oldest.bytes;
     }
   }
 }
 
-function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+/** 0 when it is not there. */
+async function sizeOf(path: string): Promise<number> {
+  const { size } = await stat(path).catch(() => ({ size: 0 }));
+  return size;
 }
 
 /** Whole or not at all, for the owner's eyes. */
-function writeWhole(path: string, text: string): void {
+async function writeWhole(path: string, text: string): Promise<void> {
   const temporary = `${path}.tmp`;
   try {
-    const descriptor = openSync(temporary, 'w', 0o600);
+    const file = await open(temporary, 'w', 0o600);
     try {
-      writeSync(descriptor, text);
-      fsyncSync(descriptor);
+      await file.writeFile(text);
+      await file.sync();
     } finally {
-      closeSync(descriptor);
+      await file.close();
     }
-    renameSync(temporary, path);
+    await rename(temporary, path);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    await rm(temporary, { force: true });
     throw error;
   }
 }

@@ -1,6 +1,16 @@
 /** `ctwatch check` and the control socket of a running stream, as a monitoring system and as an enemy would use them. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -255,7 +265,10 @@ describe('the control socket', () => {
     { retry: 2 },
     async ({ args }) => {
       const namespace = await createNamespace();
-      const { path, child } = await startStream(namespace, { args, through: URGENT });
+      // Evidence is written meanwhile, and a census taken: the table is assumed to be full at once.
+      const evidence = mkdtempSync(join(root, 'evidence-'));
+      const options = { args: [...args, '--state-dir', evidence], through: URGENT };
+      const { path, child } = await startStream(namespace, options);
       const waits: number[] = [];
       const ask = async (begin: () => void = () => {}) => {
         const answered = talk(path, REQUEST);
@@ -282,6 +295,7 @@ describe('the control socket', () => {
         setUrgent(false);
       }
       expect(waits.length).toBeGreaterThan(5);
+      expect(readdirSync(evidence)).not.toEqual([]);
       expect(Math.max(...waits)).toBeLessThan(100);
     },
   );
