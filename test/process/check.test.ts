@@ -200,13 +200,14 @@ describe('who may ask', () => {
       { path: other.path, remedy: `sudo ss -lxp src ${other.path}` },
       { path: '/proc/none/x.sock', remedy: 'sudo install -d -m 0750 -o "$USER" /proc/none' },
     ];
-    for (const { path, remedy } of refusals) {
+    const refused = refusals.map(async ({ path, remedy }) => {
       const { stdout, stop } = await startStream(namespace, { path });
       expect(await stop()).toBe(0);
       const lines = parseLines(stdout());
       expect(lines.map(({ type }) => type)).toEqual(['start', 'notice', 'sample', 'stop']);
       expect(lines[1]).toMatchObject({ code: 'control_failed', level: 'warn', remedy });
-    }
+    });
+    await Promise.all(refused);
     expect(readFileSync(file, 'utf8')).toBe('mine');
     expect((await check(other.path)).status).toBe(0);
   });
