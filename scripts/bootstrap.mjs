@@ -8,7 +8,16 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -50,15 +59,20 @@ function main() {
   }
   if (process.platform !== 'linux') stop('conntrack exists on Linux only', 'run this on a Linux host');
   installDebianPackages();
-  step('node_modules', 'node_modules/.ctwatch-stamp', ['package-lock.json'], () =>
-    run('npm', ['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund']),
-  );
+  step('node_modules', 'node_modules/.ctwatch-stamp', ['package-lock.json'], installNpmPackages);
   step('addon', 'build/Release/.ctwatch-stamp', ['native', 'binding.gyp', 'package-lock.json'], () =>
     run('node', ['node_modules/node-gyp/bin/node-gyp.js', 'configure', 'build', ...nodeDir()]),
   );
   step('dist', 'dist/.ctwatch-stamp', ['src', 'tsconfig.json', 'package-lock.json', 'scripts/build.mjs'], () =>
     run('node', ['scripts/build.mjs']),
   );
+}
+
+/** npm would empty what a link leads to: another checkout's packages. */
+function installNpmPackages() {
+  if (lstatSync(join(ROOT, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink())
+    stop('node_modules is a link and does not fit package-lock.json', 'rm node_modules');
+  run('npm', ['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund']);
 }
 
 /** As root installs what is missing; otherwise prints the one line that does. */
