@@ -1,11 +1,11 @@
 /** `ctwatch record`, and the recorder beside a stream. */
-import { NOTICES } from '../analysis/degraded.js';
 import type { CtwatchError } from '../model/errors.js';
 import type { CtEvent } from '../model/events.js';
 import type { Settings } from '../model/settings.js';
 import { formatCount } from '../pipeline/sentence.js';
 import { Recorder, type RecorderOptions, type RecorderSummary } from '../recording/recorder.js';
 import type { Sink } from '../sinks/sink.js';
+import { tellNotice } from './notices.js';
 import type { StreamOptions } from './stream.js';
 import { runStream } from './stream.js';
 import { VERSION } from './version.js';
@@ -75,18 +75,7 @@ export async function runRecordedStream({ settings, path, ...options }: StreamOp
         lost_destroy: destroyEvents,
         less_certain: [],
       }),
-    onFailure: ({ remedy }) => {
-      const text = NOTICES.recording_failed;
-      tell({
-        type: 'notice',
-        level: 'error',
-        unixSeconds: Date.now() / 1000,
-        msg: text,
-        code: 'recording_failed',
-        text,
-        remedy,
-      });
-    },
+    onFailure: ({ remedy }) => tellNotice({ write: tell }, 'recording_failed', { level: 'error', remedy }),
   });
   try {
     await runStream({

@@ -19,8 +19,8 @@ import {
 } from '../model/limits.js';
 import type { TickObservation } from '../pipeline/observed.js';
 import type { Status } from '../pipeline/status.js';
+import { listenOn, removeStaleSocket } from './listening.js';
 import type { Sink } from './sink.js';
-import { removeStaleSocket } from './stale-socket.js';
 
 export interface ControlOptions {
   readonly path: string;
@@ -75,8 +75,11 @@ export class ControlSink implements Sink {
     try {
       await removeStaleSocket(path);
       if (this.#ended) return;
-      this.#server = await listen(path, mode, (socket) => this.#accept(socket));
-      this.#server.on('error', onFailure);
+      // Half open: an answer is still read by a peer that has closed its side.
+      const server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
+      await listenOn(server, { path, mode });
+      server.on('error', onFailure);
+      this.#server = server;
     } catch (error) {
       onFailure(error as NodeJS.ErrnoException);
     }
@@ -178,23 +181,4 @@ class Connection {
     clearTimeout(this.#timer);
     this.#options.onClosed();
   }
-}
-
-function listen(path: string, mode: number, onConnection: (socket: Socket) => void): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    // Half open: an answer is still read by a peer that has closed its side.
-    const server = createServer({ allowHalfOpen: true }, onConnection);
-    server.once('error', reject);
-    server.once('listening', () => {
-      server.off('error', reject);
-      resolve(server);
-    });
-    // Bound before `listen` returns, so there is no moment at which others might connect.
-    const umask = process.umask(0o777 & ~mode);
-    try {
-      server.listen(path);
-    } finally {
-      process.umask(umask);
-    }
-  });
 }

@@ -104,8 +104,7 @@ function details({ alerts, age_seconds, uptime_seconds, version, host, totals }:
 
 /** In one line, without the sign that begins the performance data, and without the one that Nagios would make a colon. */
 function escapeText(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  const line = text.replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ');
+  const line = text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
   return line.replaceAll('|', '/').replaceAll(';', ',');
 }
 

@@ -8,7 +8,6 @@
  * requests waits its turn, idle connections go for new ones, and who is slow to ask or to read is disconnected. Whoever may connect
  * may read: no passwords, no TLS.
  */
-import { chmodSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import {
@@ -19,7 +18,7 @@ import {
   TICK_AGE_SECONDS_MAX,
 } from '../../model/limits.js';
 import type { ListenAddress } from '../../model/listen-address.js';
-import { removeStaleSocket } from '../stale-socket.js';
+import { listenOn, removeStaleSocket } from '../listening.js';
 import { CONTENT_TYPES, chooseFormat, type ExpositionFormat, formatMetrics } from './exposition.js';
 import type { MetricsState } from './metrics-state.js';
 
@@ -66,17 +65,7 @@ export class MetricsEndpoint {
   /** Resolves when it listens. Rejects with the errno of the system call, `EEXIST` when a path is something else than a dead socket. */
   async open(address: ListenAddress): Promise<void> {
     if (address.kind === 'unix') await removeStaleSocket(address.path);
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(
-        address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port },
-        () => {
-          this.#server.off('error', reject);
-          resolve();
-        },
-      );
-    });
-    if (address.kind === 'unix') chmodSync(address.path, SOCKET_MODE);
+    await listenOn(this.#server, address.kind === 'unix' ? { path: address.path, mode: SOCKET_MODE } : address);
     // Such as too many open files: the next connection may be taken again.
     this.#server.on('error', () => this.#counts.refusedConnections++);
     this.#state.served = this.#counts;

@@ -1,7 +1,37 @@
-/** Unix sockets that a killed process left behind: in the way of the next one, which may not take what is somebody else's. */
+/**
+ * Listening on an address. A unix socket that a killed process left behind is in the way of the next one, which may not take what is
+ * somebody else's.
+ */
 import { lstatSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
+
+/** A port, or a path with the permission bits of its socket. */
+export type Endpoint =
+  | { readonly host: string; readonly port: number }
+  | { readonly path: string; readonly mode: number };
+
+/** Resolves when the server listens. Rejects with the errno of the system call. */
+export function listenOn(server: Server, endpoint: Endpoint): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.once('listening', () => {
+      server.off('error', reject);
+      resolve();
+    });
+    if ('port' in endpoint) {
+      server.listen({ host: endpoint.host, port: endpoint.port });
+      return;
+    }
+    // Bound before `listen` returns, so there is no moment at which others might connect.
+    const umask = process.umask(0o777 & ~endpoint.mode);
+    try {
+      server.listen(endpoint.path);
+    } finally {
+      process.umask(umask);
+    }
+  });
+}
 
 /**
  * Makes room for a socket at `path`, if what is there is one that nobody listens on any more. Rejects with `EADDRINUSE` when somebody
