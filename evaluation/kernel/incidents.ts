@@ -18,14 +18,21 @@ export interface Incident {
   readonly assumeMax: number;
   /** From the start of the ordinary traffic. */
   readonly onsetSeconds: number;
-  /** From the onset to the end of its traffic. */
+  /** From the onset to the end of its traffic, when nothing puts that off. */
   readonly afterSeconds: number;
   /** nf_conntrack_udp_timeout of its namespace, which all flows share: so what is live is known from the flows' births. */
   readonly udpTimeoutSeconds: number;
   /** All entries but the background are UDP, so the expired ones can be computed at any time. */
   readonly isUdpOnly: boolean;
-  /** Starts ordinary traffic and, at the onset, the incident. `delaySeconds` puts the onset off. */
-  start(namespace: Namespace, delaySeconds: number): Promise<void>;
+  /** Starts ordinary traffic and, at the onset, the incident. */
+  start(namespace: Namespace, delay: Delay): Promise<void>;
+}
+
+export interface Delay {
+  /** Puts the onset off. */
+  readonly onsetSeconds: number;
+  /** Puts the end off, at least as much. */
+  readonly endSeconds: number;
 }
 
 export const BACKGROUND_ENTRIES = 5000;
@@ -69,15 +76,22 @@ export async function prepare(namespace: Namespace, { udpTimeoutSeconds }: Incid
   await createEntries(namespace, BACKGROUND_ENTRIES, 36_000);
 }
 
+function phasesOf({ onsetSeconds, afterSeconds }: Pick<Incident, 'onsetSeconds' | 'afterSeconds'>, delay: Delay) {
+  return {
+    beforeSeconds: onsetSeconds + delay.onsetSeconds,
+    afterSeconds: afterSeconds + delay.endSeconds - delay.onsetSeconds,
+  };
+}
+
 function spike(
   part: Omit<Incident, 'isUdpOnly' | 'start'> & { readonly base: number; readonly factor: number },
 ): Incident {
   return {
     ...part,
     isUdpOnly: true,
-    async start(namespace, delaySeconds) {
-      const { base, factor, onsetSeconds, afterSeconds } = part;
-      await burstFlows(namespace, { base, factor, beforeSeconds: onsetSeconds + delaySeconds, afterSeconds }).result;
+    async start(namespace, delay) {
+      const { base, factor } = part;
+      await burstFlows(namespace, { base, factor, ...phasesOf(part, delay) }).result;
     },
   };
 }
@@ -86,18 +100,18 @@ function spike(
 function joined(
   part: Omit<Incident, 'isUdpOnly' | 'start'> & {
     readonly base: number;
-    readonly command: () => readonly [string, ...(string | number)[]];
+    readonly command: (seconds: number) => readonly [string, ...(string | number)[]];
   },
 ): Incident {
   return {
     ...part,
     isUdpOnly: false,
-    async start(namespace, delaySeconds) {
-      const { base, command, onsetSeconds, afterSeconds } = part;
-      const beforeSeconds = onsetSeconds + delaySeconds;
-      const ordinary = burstFlows(namespace, { base, factor: 1, beforeSeconds, afterSeconds });
+    async start(namespace, delay) {
+      const { base, command } = part;
+      const phases = phasesOf(part, delay);
+      const ordinary = burstFlows(namespace, { base, factor: 1, ...phases });
       await ordinary.onsetUnixMs;
-      const [program, ...args] = command();
+      const [program, ...args] = command(phases.afterSeconds);
       namespace.spawn(program, args.map(String), { stdio: ['ignore', 'ignore', 'inherit'] });
       await ordinary.result;
     },
@@ -119,12 +133,12 @@ export const incidents: readonly Incident[] = [
     ...{ name: 'leak', kind: 'fills', base: 50, udpTimeoutSeconds: 30 },
     description: '50 UDP flows a second, and 40 TCP connections a second that are never closed; full about 110 s later',
     ...{ assumeMax: 12_300, onsetSeconds: 170, afterSeconds: AFTER_SECONDS },
-    command: () => [process.execPath, '-e', LEAK_PROGRAM, LEAK_PORT, 40, 40 * AFTER_SECONDS],
+    command: (seconds) => [process.execPath, '-e', LEAK_PROGRAM, LEAK_PORT, 40, 40 * seconds],
   }),
   joined({
     ...{ name: 'SYN flood', kind: 'fills', base: 50, udpTimeoutSeconds: 30 },
     description: '50 UDP flows a second, and 600 SYNs a second to a port that never answers; full about 50 s later',
     ...{ assumeMax: 38_000, onsetSeconds: 170, afterSeconds: AFTER_SECONDS },
-    command: () => [buildTool('traffic'), 'syn', 600 * AFTER_SECONDS, '--rate', 600, '--dport', FLOOD_PORT],
+    command: (seconds) => [buildTool('traffic'), 'syn', 600 * seconds, '--rate', 600, '--dport', FLOOD_PORT],
   }),
 ];

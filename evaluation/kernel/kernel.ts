@@ -60,8 +60,11 @@ export async function evaluateKernel(
     }
     onProgress(`${staged.length} namespaces, traffic runs`);
     const startedAt = Date.now() / 1000;
+    const endSeconds = (repeats - 1) * REPEAT_APART_SECONDS;
     const traffic = Promise.all(
-      staged.map(({ incident, namespace, delaySeconds }) => incident.start(namespace, delaySeconds)),
+      staged.map(({ incident, namespace, delaySeconds }) =>
+        incident.start(namespace, { onsetSeconds: delaySeconds, endSeconds }),
+      ),
     );
     traffic.catch(() => undefined);
     await sleep(READER_AT_SECONDS * 1000);

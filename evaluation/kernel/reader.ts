@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url';
 import type { EventLine } from '../../src/model/events.js';
 
 /** The bundle of this file lies in build/evaluation, as deep as this folder. */
-const CLI = join(fileURLToPath(new URL('../../', import.meta.url)), 'dist', 'ctwatch.js');
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const CLI = join(ROOT, 'dist', 'ctwatch.js');
+const CONFIG = join(ROOT, 'evaluation', 'kernel', 'reader.toml');
 
 type Line<T extends EventLine['type']> = Extract<EventLine, { readonly type: T }>;
 export type Sample = Line<'sample'> & { readonly atSeconds: number };
@@ -54,7 +56,7 @@ export async function replayRecording(recording: string, assumeMax: number): Pro
 }
 
 function run(command: readonly string[], assumeMax: number): ChildProcess {
-  const args = [CLI, ...command, '--assume-max', String(assumeMax), '--interval', '1s'];
+  const args = [CLI, ...command, '--config', CONFIG, '--assume-max', String(assumeMax), '--interval', '1s'];
   return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
 }
 
