@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BurstSnapshot } from '../../src/analysis/bursts/burst.js';
 import { agedForecast, type Forecast, type ForecastInput, forecast } from '../../src/analysis/forecast/forecast.js';
+import { AGE_BINS } from '../../src/analysis/forecast/hazards.js';
 import { Lifetimes } from '../../src/analysis/forecast/lifetimes.js';
 import { TableModel } from '../../src/analysis/table.js';
 import { createBatch, PRESENT } from '../../src/model/batch.js';
@@ -115,8 +116,9 @@ describe('forecast', () => {
       if (at < 18) continue;
       expect(answer.verdict).toBe('fills');
       expect(Math.abs((answer.secondsToFull ?? 0) - (fullAt - at))).toBeLessThan(2);
-      expect(answer.secondsToFullLow).toBeLessThanOrEqual(fullAt - at);
-      expect(answer.secondsToFullHigh).toBeGreaterThanOrEqual(fullAt - at);
+      // The ends of a tick are outside of its interval.
+      expect(answer.secondsToFullLow).toBeLessThanOrEqual(fullAt - at + TICK / 20);
+      expect(answer.secondsToFullHigh).toBeGreaterThanOrEqual(fullAt - at - TICK / 20);
     }
   });
 
@@ -201,6 +203,32 @@ describe('forecast', () => {
     for (const { answer } of early) expect(answer.probabilityFull10m).toBeLessThan(0.4);
     expect(late.length).toBeGreaterThan(50);
     for (const { answer } of late) expect(answer.probabilityFull10m).toBeGreaterThan(0.8);
+  });
+
+  it('raises no alarm on exponential growth that may be chance', () => {
+    const table = { count: 40_000, max: 65_536, blind: 0 };
+    const lifetimes = new Lifetimes();
+    for (let n = 0, at = TICK; at <= 200; at += TICK) {
+      for (let i = 0; i < 100; i++, n++) {
+        put(n, 6);
+        lifetimes.observeNew(at, columns, 0);
+      }
+      lifetimes.advance({ atSeconds: at, seconds: TICK });
+    }
+    const view = lifetimes.view();
+    const ask = (believedRatio: number) => {
+      const growth = { slope: 2, growth: 0.02, exponentialWeight: 1, believedRatio, windowSeconds: 60 };
+      // Even they settle well below max.
+      const hazards = new Float64Array(AGE_BINS).fill(0.01);
+      const classes = view.classes.map((learned) => ({
+        ...{ ...learned, hazards, frontierSeconds: AGE_BINS, confirmedSeconds: AGE_BINS },
+        trend: { ...learned.trend, ...growth },
+      }));
+      return forecast({ ...EMPTY, table, lifetimes: { ...view, classes } });
+    };
+    expect(ask(0.3).verdict).toBe('fills');
+    expect(ask(0.3).probabilityFull10m).toBeCloseTo(0.3, 1);
+    expect(ask(1).probabilityFull10m).toBeGreaterThan(0.9);
   });
 
   it('sees a step fill without a burst when the lifetimes are known', () => {
@@ -324,6 +352,8 @@ describe('forecast', () => {
           if (each.verdict !== 'fills') continue;
           expect(each.secondsToFullLow).toBeLessThanOrEqual(each.secondsToFull ?? -1);
           expect(each.secondsToFull).toBeLessThanOrEqual(each.secondsToFullHigh ?? -1);
+          // Half a tick later on average, and as wide as the tick at least.
+          expect((each.secondsToFullHigh ?? 0) - (each.secondsToFull ?? 0)).toBeGreaterThanOrEqual(TICK * 0.95);
         }
         if (high.verdict !== 'fills') return;
         expect(low.verdict).toBe('fills');

@@ -177,6 +177,15 @@ describe('Hazards', () => {
     }
   });
 
+  it('takes flows that do not end any more for live ones, not for expired ones', () => {
+    const hangs = (_: Random, second: number) => (second < 500 ? 30 : 5000);
+    const kernel = { newPerSecond: always(60), lifeSeconds: hangs, sweepEverySeconds: 60, lookupHazard: 0.1 };
+    const { hazards, aliveByAge } = play({ ...kernel, untilSeconds: 700 });
+    expect(hazards.hazardRatio).toBeLessThan(0.3);
+    const told = aliveByAge.reduce((sum, entries, bin) => sum + entries * (1 - (hazards.liveRatios[bin] ?? 1)), 0);
+    expect(told).toBeLessThan(100);
+  });
+
   it('forgets everything when the class goes to another port', () => {
     const kernel = { newPerSecond: always(60), lifeSeconds: fixed(10), sweepEverySeconds: 5, untilSeconds: 100 };
     const { hazards } = play(kernel);

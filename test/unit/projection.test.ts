@@ -4,7 +4,8 @@ import type { ClassLifetimes, LifetimesView } from '../../src/analysis/forecast/
 import { project } from '../../src/analysis/forecast/projection.js';
 
 const TREND = {
-  ...{ ratePerSecond: 100, slope: 0, growth: 0, exponentialWeight: 0, windowSeconds: 60, rateError: 1, slopeError: 0 },
+  ...{ ratePerSecond: 100, slope: 0, growth: 0, exponentialWeight: 0, believedRatio: 0 },
+  ...{ windowSeconds: 60, rateError: 1, slopeError: 0 },
 };
 
 function collectorOf(sinceSweepSeconds: number, perNewFlow: number, perSecond = 0): LifetimesView['collector'] {
@@ -56,6 +57,13 @@ describe('project', () => {
     expect(at(path, 40)).toBeCloseTo(9000, -2);
     expect(at(path, 42)).toBeCloseTo(3200, -2);
     expect(at(path, 100)).toBeCloseTo(9000, -2);
+  });
+
+  it('lets what a timeout ends leave second by second, whatever ages it is added up by', () => {
+    const lifetimes = view(120, 0, { collector: collectorOf(0, 0, 1000) });
+    const [learned] = lifetimes.classes as [ClassLifetimes];
+    const path = projectOf({ ...lifetimes, classes: [{ ...learned, trend: { ...TREND, ratePerSecond: 0 } }] }, 12_000);
+    for (const seconds of [5, 13, 30, 46, 75, 90]) expect(at(path, seconds)).toBeCloseTo(12_000 - 100 * seconds, -1);
   });
 
   it('is flat when lookups collect as fast as entries expire', () => {
@@ -118,6 +126,15 @@ describe('project', () => {
     const own = spread(collectorOf(20, 0.0002), 38);
     expect(spread(collectorOf(20, 0, 0.02), 38)).toBeGreaterThan(1.5 * own);
     expect(spread(collectorOf(20, 0), 40)).toBeGreaterThan(spread(collectorOf(20, 0), 38));
+  });
+
+  it('is hardly sure of what lookups collect before a sweep has shown what they leave', () => {
+    const spread = (isHazardKnown: boolean) => {
+      const collector = { ...collectorOf(20, 0.0002), isHazardKnown };
+      const { horizons, variance } = projectOf(view(30, 20, { collector }), 5000);
+      return Math.sqrt(variance[horizons.indexOf(30)] ?? Number.NaN);
+    };
+    expect(spread(false)).toBeGreaterThan(3 * spread(true));
   });
 
   it('has the peak of a sweep between two seconds, and what expires behind it', () => {

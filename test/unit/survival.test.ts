@@ -86,6 +86,14 @@ describe('what look-ups of young flows suggest', () => {
     expect(survivorsAt(300, 200)).toBeLessThan(0.5);
   });
 
+  it('knows how fast flows close from those that have been there for long, once there are', () => {
+    expect(survivorsAt(400, 300)).toBe(1);
+    const closing = { ...learned(300, () => 0.002), confirmedSeconds: 0, sighted };
+    const after = curveOf(closing, 'expected');
+    expect((after[400] ?? 0) / (after[300] ?? 1)).toBeCloseTo(0.998 ** 100, 9);
+    expect((curveOf(closing, 'short')[400] ?? 1) / (after[300] ?? 1)).toBeLessThan(0.5);
+  });
+
   it('does not count where flows have reached every age', () => {
     expect(survivorsAt(CURVE_SECONDS - 1, AGE_BINS)).toBe(1);
   });

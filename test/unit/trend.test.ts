@@ -84,6 +84,18 @@ describe('fitTrend', () => {
     }
   });
 
+  it('believes growth as far as chance does not explain it', () => {
+    const believed = (change: number) =>
+      fitTrend(
+        windowsOf((ago) => 100 * (1 + change * Math.max(-1, -ago / 256)), 256),
+        1,
+      )?.believedRatio;
+    expect(believed(0.05)).toBe(0);
+    expect(believed(0.12)).toBeGreaterThan(0);
+    expect(believed(0.12)).toBeLessThan(0.6);
+    expect(believed(0.5)).toBe(1);
+  });
+
   it('keeps to a growth that has lasted, whatever a short window happens to say', () => {
     let kept = 0;
     for (let seed = 1; seed <= 100; seed++) {

@@ -87,6 +87,8 @@ const LOST_RATIO_MAX = 0.6;
 const DRAIN_RATIO = 0.9;
 /** A sweep, or the moment before one, lies in every stretch of this length. */
 const CYCLE_SECONDS = SWEEP_SECONDS + 5;
+/** What the moment in a tick adds to the distance of a 5 % or 95 % point from the middle: nine tenths of the tick lie between. */
+const TICK_SPREAD_SECONDS = (0.9 * TICK_SECONDS) / 2;
 /** Part of a bucket pair's evictable entries below which early drop finds none (Poisson, probability one half). */
 const EVICTION_MEAN = Math.LN2 / 16;
 
@@ -163,23 +165,36 @@ function reachedBy({ reached }: FirstPassage): number {
   return reached.at(-1) ?? 0;
 }
 
-/** Arrivals that rise along a line may stop to rise; exponential growth feeds on itself and is followed. */
+/** Arrivals that rise along a line may stop to rise; exponential growth feeds on itself, but may be none. */
 interface Rise {
   /** How long it has been seen, seconds. */
   readonly ageSeconds: number;
+  /** Part of it that is exponential, and of the whole the part that is so beyond chance, 0..1. */
+  readonly exponentialRatio: number;
+  readonly believedRatio: number;
   /** The same at the present rates. */
   readonly evenly: LifetimesView;
 }
 
 function riseIn(lifetimes: LifetimesView): Rise | undefined {
-  const rising = lifetimes.classes.filter(({ trend }) => trend.slope > 0);
-  const slope = rising.reduce((sum, { trend }) => sum + trend.slope, 0);
+  let [slope, ageSeconds, exponentialRatio, believedRatio] = [0, 0, 0, 0];
+  for (const { trend } of lifetimes.classes) {
+    if (trend.slope <= 0) continue;
+    slope += trend.slope;
+    ageSeconds += trend.slope * trend.windowSeconds;
+    exponentialRatio += trend.slope * trend.exponentialWeight;
+    believedRatio += trend.slope * trend.exponentialWeight * trend.believedRatio;
+  }
   if (slope === 0) return undefined;
-  const ageSeconds = rising.reduce((sum, { trend }) => sum + trend.slope * trend.windowSeconds, 0) / slope;
   const classes = lifetimes.classes.map((learned) =>
-    learned.trend.slope > 0 ? { ...learned, trend: { ...learned.trend, slope: 0 } } : learned,
+    learned.trend.slope > 0 ? { ...learned, trend: { ...learned.trend, slope: 0, exponentialWeight: 0 } } : learned,
   );
-  return { ageSeconds, evenly: { ...lifetimes, classes } };
+  return {
+    ageSeconds: ageSeconds / slope,
+    exponentialRatio: exponentialRatio / slope,
+    believedRatio: believedRatio / slope,
+    evenly: { ...lifetimes, classes },
+  };
 }
 
 /**
@@ -196,12 +211,17 @@ function probabilityFull(
     const passing = (reached[i] ?? 0) - (reached[i - 1] ?? 0);
     if (passing <= 0) continue;
     const horizon = horizons[i] ?? 0;
-    const rises = evenly === undefined ? 1 : riseLastsRatio(evenly.ageSeconds, horizon);
+    const rises = evenly === undefined ? 1 : risesFor(evenly, horizon);
     const isBurst = burst.active !== undefined && burstAgeSeconds !== undefined;
     const lasts = isBurst ? burstLastsRatio(burst, burstAgeSeconds, horizon) : 1;
     sum += passing * lasts * (rises + (1 - rises) * (evenly?.reached ?? 1));
   }
   return Math.min(1, sum);
+}
+
+/** Probability that it goes on so long: a line as any rise does, exponential growth if it is there at all. */
+function risesFor({ ageSeconds, exponentialRatio, believedRatio }: Rise, horizonSeconds: number): number {
+  return (1 - exponentialRatio) * riseLastsRatio(ageSeconds, horizonSeconds) + believedRatio;
 }
 
 function full(input: ForecastInput, max: number): Forecast {
@@ -231,11 +251,17 @@ function timesToFull(input: ForecastInput, passage: FirstPassage, max: number) {
   const drop = middle === undefined ? undefined : secondsToDrop(input, middle, max);
   return {
     ...(middle === undefined ? {} : { secondsToFull: middle }),
-    ...(low === undefined ? {} : { secondsToFullLow: low }),
-    // That it is full shows at the tick after.
-    ...(high === undefined ? {} : { secondsToFullHigh: high + TICK_SECONDS }),
+    ...(low === undefined || middle === undefined ? {} : { secondsToFullLow: shownAt(middle, low) }),
+    ...(high === undefined || middle === undefined ? {} : { secondsToFullHigh: shownAt(middle, high) }),
     ...(drop === undefined ? {} : { secondsToDrop: drop }),
   };
+}
+
+/** That it is full shows at the end of a tick, half a tick later on average: that point of the interval then. */
+function shownAt(middle: number, point: number): number {
+  const spread = Math.hypot(point - middle, TICK_SPREAD_SECONDS);
+  const shown = middle + TICK_SECONDS / 2;
+  return point < middle ? Math.max(0, Math.min(middle, shown - spread)) : shown + spread;
 }
 
 /** A full table gives an unassured entry for each new one until too few are left to be found in the buckets searched. */

@@ -31,6 +31,8 @@ const RATIO_PRIOR = 10;
 /** A ratio of hazards counts when it is this many standard deviations and this factor away from 1. */
 const RATIO_SIGMAS = 4;
 const RATIO_FACTOR = 1.5;
+/** Below this ratio it is the flows that last, and no sweep that missed some. */
+const HANGING_RATIO = 0.3;
 /** Where fewer are left than this part of those born, what becomes of them hardly matters. */
 const SURVIVORS_MIN = 0.05;
 /** Ages are whole seconds, and a sweep falls within one. */
@@ -310,6 +312,8 @@ export class Hazards {
     const stays = Math.exp(-lookupHazard);
     const isLeft = lookupHazard > 1e-6 ? -Math.expm1(-lookupHazard) / lookupHazard : 1;
     const [survival, hazards, expired, liveRatios] = [this.#survival, this.#hazards, this.#expired, this.#liveRatios];
+    // When far fewer end than used to, fewer are waiting, and the others live.
+    const ending = this.hazardRatio < HANGING_RATIO ? this.hazardRatio : 1;
     let expiredEntries = 0;
     for (let bin = AGES_SECONDS; bin >= 0; bin--) {
       const from = bin === AGES_SECONDS ? bin : bin - 1;
@@ -317,7 +321,7 @@ export class Hazards {
       if (isSwept) still = this.#expiredBehind(from, sweepSeconds);
       else if (from >= 0) still = (expired[from] ?? 0) * stays + (survival[from] ?? 0) * (hazards[from] ?? 0) * isLeft;
       expired[bin] = still;
-      const ratio = liveRatio(survival[bin] ?? 0, still);
+      const ratio = liveRatio(ending * (survival[bin] ?? 0) + 1 - ending, ending * still);
       liveRatios[bin] = ratio;
       if (bin > 0) expiredEntries += (aliveByAge[bin - 1] ?? 0) * (1 - ratio);
     }

@@ -46,14 +46,16 @@ const GROWTH_FACTOR_MAX = 8;
 /** Below this probability exponential growth is not followed. */
 const EXPONENTIAL_MIN = 0.02;
 /** Error of the model itself, relative to the change it predicts. */
-const MODEL_ERROR_RATIO = 0.015;
+const MODEL_ERROR_RATIO = 0.005;
 /** Error of the learned survival, relative to what arrives or leaves by it. */
-const SURVIVAL_ERROR_RATIO = 0.03;
+const SURVIVAL_ERROR_RATIO = 0.015;
 /** Error of what the dump let expect of the entries that were there before, relative to what leaves of them. */
 const INITIAL_ERROR_RATIO = 0.05;
 /** Error of what lookups collect: by our own flows, and by others, whose traffic changes unseen. Relative to their hazard. */
 const OWN_LOOKUPS_ERROR_RATIO = 0.1;
 const OTHER_LOOKUPS_ERROR_RATIO = 0.3;
+/** The same until a sweep has shown what they leave: that each new flow looks up once is the least there can be. */
+const UNKNOWN_LOOKUPS_ERROR_RATIO = 10;
 /** A sweep is earlier or later than expected by about so much, seconds. */
 const SWEEP_ERROR_SECONDS = 0.7;
 /** Ages are taken one by one to here and then in groups: the first ones are where a burst is. */
@@ -120,7 +122,10 @@ interface Combination extends ProjectionInput {
 function combine({ lifetimes, count, horizons, sweeps, sums, initial, expiredNow, world }: Combination): Projection {
   const mean = new Float64Array(horizons.length);
   const variance = new Float64Array(horizons.length);
-  const { perNewFlow: learned, perSecond } = lifetimes.collector.lookups;
+  const { lookups, isHazardKnown } = lifetimes.collector;
+  const { perNewFlow: learned, perSecond } = lookups;
+  const ownError = isHazardKnown ? OWN_LOOKUPS_ERROR_RATIO : UNKNOWN_LOOKUPS_ERROR_RATIO;
+  const otherError = isHazardKnown ? OTHER_LOOKUPS_ERROR_RATIO : UNKNOWN_LOOKUPS_ERROR_RATIO;
   const perNewFlow = Math.max(learned, initial.hazardPerNewFlow - perSecond / Math.max(lifetimes.newPerSecond, 1e-9));
   const sweepAt = new Map(sweeps.map((atSeconds) => [Math.ceil(atSeconds), atSeconds]));
   let expired = expiredNow;
@@ -140,7 +145,7 @@ function combine({ lifetimes, count, horizons, sweeps, sums, initial, expiredNow
     const expiring = Math.max(0, before + came - live);
     const [own, others] = [perNewFlow * came, perSecond * seconds];
     expired = meet(expired, expiring, own + others);
-    fewer = meet(fewer, expiring, own * (1 + OWN_LOOKUPS_ERROR_RATIO) + others * (1 + OTHER_LOOKUPS_ERROR_RATIO));
+    fewer = meet(fewer, expiring, own * (1 + ownError) + others * (1 + otherError));
     before = live;
     mean[i] = live + expired;
     let peakError = 0;
@@ -242,7 +247,10 @@ function metHazard(left: number, expired: number): number {
   return low;
 }
 
-/** The class's live entries that are still live at each horizon. */
+/**
+ * The class's live entries that are still live at each horizon. Within a group of ages as many were born each second; what a
+ * timeout ends leaves it second by second, not at once.
+ */
 function addSurvivors(
   curve: Float64Array,
   learned: ClassLifetimes,
@@ -252,20 +260,22 @@ function addSurvivors(
 ): void {
   const { liveByAge } = learned;
   const leaving = new Float64Array(horizons.length);
+  const younger = sumsBelow(curve);
   for (let age = 0; age <= AGES_SECONDS; ) {
     const group = age < FINE_AGES_SECONDS ? 1 : Math.min(AGE_GROUP_SECONDS, Math.max(1, AGES_SECONDS - age));
     let entries = 0;
     for (let i = 0; i < group; i++) entries += liveByAge[age + i] ?? 0;
-    const from = age + (group >> 1);
-    age += group;
+    const from = age;
+    const to = age + group;
+    age = to;
     if (entries <= 0) continue;
     // A curve that says none of this age exist: those that do leave at once.
-    const now = curve[from] ?? 0;
+    const now = (younger[to] ?? 0) - (younger[from] ?? 0);
     const inverse = now > 1e-200 ? 1 / now : 0;
     const scaled = entries * scale;
     for (let i = 0; i < horizons.length; i++) {
       const horizon = horizons[i] ?? 0;
-      const stays = horizon === 0 ? 1 : (curve[from + horizon] ?? 0) * inverse;
+      const stays = horizon === 0 ? 1 : ((younger[to + horizon] ?? 0) - (younger[from + horizon] ?? 0)) * inverse;
       live[i] = (live[i] ?? 0) + scaled * stays;
       liveVariance[i] = (liveVariance[i] ?? 0) + scaled * stays * (1 - stays);
       leaving[i] = (leaving[i] ?? 0) + scaled * (1 - stays);
@@ -275,6 +285,13 @@ function addSurvivors(
   for (let i = 0; i < horizons.length; i++) {
     liveVariance[i] = (liveVariance[i] ?? 0) + (SURVIVAL_ERROR_RATIO * (leaving[i] ?? 0)) ** 2;
   }
+}
+
+/** Sum of a curve over all ages below one. */
+function sumsBelow(curve: Float64Array): Float64Array {
+  const sums = new Float64Array(curve.length + 1);
+  for (let age = 0; age < curve.length; age++) sums[age + 1] = (sums[age] ?? 0) + (curve[age] ?? 0);
+  return sums;
 }
 
 /** The class's new flows that have come and are live at each horizon. */

@@ -38,6 +38,8 @@ const TIMEOUT_HAZARD = 0.9;
 /** What is known of the lives of a class: what was observed, and what look-ups say of ages that were not. */
 export type LearnedLives = LearnedHazards & { readonly endings?: Endings; readonly sighted?: SightedLives };
 
+/** At this age whatever was closing when it was young has ended. */
+const OLD_SECONDS = 180;
 /** Longest that an expired entry waits for the collector, with what a sweep takes. */
 const WAIT_SECONDS = 65;
 
@@ -69,7 +71,7 @@ export function writeSurvival(
   const { hazards, frontierSeconds, hazardRatio, endsRatio = 1, protocol } = learned;
   const next = timeoutsOf(protocol, timeouts).find((timeout) => timeout + OUTLIVED_SECONDS >= frontierSeconds);
   const endsAt = next === undefined ? Number.POSITIVE_INFINITY : Math.max(next, frontierSeconds);
-  const tail = tailHazard(learned);
+  const tail = tailHazard(learned, frontierSeconds);
   let survivors = 1;
   for (let age = 0; age < curve.length; age++) {
     curve[age] = survivors;
@@ -91,18 +93,28 @@ export function writeSurvival(
   if (endings !== undefined) mixEndings(curve, endings, confirmedSeconds, 1 - (sighted?.weight ?? 0));
   // Whoever is there that much older than an age was live at it: no expired entry waits for longer.
   const outlivedSeconds = frontierSeconds > AGES_SECONDS ? AGES_SECONDS : frontierSeconds - WAIT_SECONDS;
-  if (sighted !== undefined) mixSighted(curve, sighted, Math.max(confirmedSeconds, outlivedSeconds), CLOSING[world]);
+  if (sighted === undefined) return;
+  const knownSeconds = Math.max(confirmedSeconds, outlivedSeconds);
+  // How fast open flows close shows better in those that have been there for long than in the few that are looked up.
+  const most = world === 'expected' && knownSeconds >= OLD_SECONDS ? tailHazard(learned, knownSeconds) : 1;
+  mixSighted(curve, sighted, knownSeconds, CLOSING[world], most);
 }
 
-/** The same with what look-ups say: the world's curve or theirs, as far as they are to be believed. */
-function mixSighted(curve: Float64Array, sighted: SightedLives, knownSeconds: number, closing: -1 | 0 | 1): void {
+/** The same with what look-ups say, hazards of `most` at most: the world's curve or theirs, as far as they are to be believed. */
+function mixSighted(
+  curve: Float64Array,
+  sighted: SightedLives,
+  knownSeconds: number,
+  closing: -1 | 0 | 1,
+  most: number,
+): void {
   const from = Math.max(knownSeconds, sighted.fromSeconds);
   if (from >= AGES_SECONDS) return;
   const hazardAt = sighted.hazards(closing);
   const { weight } = sighted;
   let survivors = curve[from] ?? 0;
   for (let age = from; age < curve.length - 1; age++) {
-    survivors *= 1 - (hazardAt(age) ?? TIMEOUT_HAZARD);
+    survivors *= 1 - Math.min(hazardAt(age) ?? TIMEOUT_HAZARD, most);
     curve[age + 1] = (1 - weight) * (curve[age + 1] ?? 0) + weight * survivors;
   }
 }
@@ -118,10 +130,10 @@ function mixEndings(curve: Float64Array, endings: Endings, confirmedSeconds: num
   }
 }
 
-/** What has gone on for a minute goes on: the mean hazard before the frontier, without the timeouts, which are moments. */
-function tailHazard({ hazards, frontierSeconds }: LearnedHazards): number {
-  if (frontierSeconds < TAIL_SECONDS) return 0;
-  const before = hazards.subarray(frontierSeconds - TAIL_SECONDS, frontierSeconds);
+/** What has gone on for a minute goes on: the mean hazard before an age, without the timeouts, which are moments. */
+function tailHazard({ hazards }: LearnedHazards, untilSeconds: number): number {
+  if (untilSeconds < TAIL_SECONDS) return 0;
+  const before = hazards.subarray(untilSeconds - TAIL_SECONDS, untilSeconds);
   return before.reduce((sum, hazard) => sum + (hazard < MOMENT_HAZARD ? hazard : 0), 0) / TAIL_SECONDS;
 }
 

@@ -27,6 +27,8 @@ export interface Trend {
   readonly growth: number;
   /** Probability that growth is exponential and not linear, 0..1. */
   readonly exponentialWeight: number;
+  /** How far growth is to be believed, 0..1: the part of the slope that was left when chance was taken off. */
+  readonly believedRatio: number;
   /** The window it was read from. */
   readonly windowSeconds: number;
   /** Standard errors of the mean rate in the window and of the slope. */
@@ -46,8 +48,9 @@ const MISFIT_SIGMAS = 3;
 const HOPELESS_SIGMAS = 6;
 /** Windows in a row that fail: one or two may by chance, after a change all longer ones do. A hopeless one counts twice. */
 const MISFITS = 3;
-/** A slope of so many standard errors squared is drawn to nothing. */
+/** A slope of so many standard errors squared is taken for chance, from so many on for all that it is. */
 const SLOPE_NOISE = 9;
+const SLOPE_SURE = 36;
 /** Growth over less than this is not told from a step. */
 const GROWTH_SECONDS_MIN = 20;
 const EXPONENTIAL_SECONDS_MIN = 45;
@@ -156,7 +159,9 @@ function fitLine({ counts, binSeconds }: BinnedCounts, dispersion: number): Fit 
   const slopeError = square > 0 ? Math.sqrt(variancePerSecond / binSeconds / square) : 0;
   const significance = slopeError > 0 ? (measured / slopeError) ** 2 : 0;
   const isLong = windowSeconds >= GROWTH_SECONDS_MIN;
-  const slope = isLong && significance > SLOPE_NOISE ? measured * (1 - SLOPE_NOISE / significance) : 0;
+  const believed = (significance - SLOPE_NOISE) / (SLOPE_SURE - SLOPE_NOISE);
+  const believedRatio = isLong ? Math.max(0, Math.min(1, believed)) : 0;
+  const slope = measured * believedRatio;
   let misfit = 0;
   for (let i = 0; i < bins; i++) {
     const rate = mean + measured * ((i + 0.5) * binSeconds - windowSeconds / 2);
@@ -164,7 +169,7 @@ function fitLine({ counts, binSeconds }: BinnedCounts, dispersion: number): Fit 
   }
   const ratePerSecond = Math.max(0, mean + (slope * windowSeconds) / 2);
   const fit = judge(misfit, bins - 2, {
-    ...{ ratePerSecond, slope, growth: 0, exponentialWeight: 0, windowSeconds, rateError, slopeError },
+    ...{ ratePerSecond, slope, growth: 0, exponentialWeight: 0, believedRatio, windowSeconds, rateError, slopeError },
   });
   // The slope that was drawn to nothing may be there.
   const measuredRate = mean + (measured * windowSeconds) / 2;
