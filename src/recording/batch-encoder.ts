@@ -8,33 +8,36 @@ import { sameAddress } from '../model/address-words.js';
 import type { EventBatch, EventColumns } from '../model/batch.js';
 import { AddressMemory } from './address-memory.js';
 import type { ByteWriter } from './byte-stream.js';
-import { FlowMemory } from './flow-memory.js';
+import { FlowMemory, hashFlows, readKinds } from './flow-memory.js';
 import { ADDRESS, FIXED_UNITS, FLAG, FLOAT_MODE, INTEGER_MAX, isNear, LAYOUT, type StreamName } from './layout.js';
-import { ShapeMemory } from './shape-memory.js';
+import { ShapeEncoder } from './shape-encoder.js';
 
 /** Most bytes a row takes in any stream that is written without looking for room. */
 const ROW_BYTES_MAX = 16;
 const ADDRESS_BYTES_MAX = 4 * 16;
 
+const REPLY_FLAGS = FLAG.replySource | FLAG.replyDestination | FLAG.replySourcePort | FLAG.replyDestinationPort;
+
 export class BatchEncoder {
   readonly #streams: Readonly<Record<StreamName, ByteWriter>>;
   readonly #flows = new FlowMemory('write');
   readonly #addresses = new AddressMemory('write');
-  readonly #shapes = new ShapeMemory('write', LAYOUT.shape.length, LAYOUT.usual.length);
+  readonly #shapes: ShapeEncoder;
   /** Number of the flow whose DESTROY came last. */
   #reference = 0;
   /** Which remembered flow each row of this batch ends, or -1. */
   #numbers = new Int32Array(0);
-
-  /** In what the reply of each row is not the original turned round. */
-  #replies = new Uint8Array(0);
+  /** Of the flow of each row of this batch: see `readKinds` and `hashFlows`. Then hashes of addresses. */
+  #kinds = new Uint8Array(0);
+  #hashes = new Int32Array(0);
+  /** Flags of each row of this batch, as they are written. */
+  #flags = new Uint8Array(0);
   /** Rows of this batch whose tuple is written out. */
   #literals = new Int32Array(0);
-  /** Flags, shape and usual numbers of each row of this batch. */
-  #rows = new Uint32Array(0);
 
   constructor(streams: Readonly<Record<StreamName, ByteWriter>>) {
     this.#streams = streams;
+    this.#shapes = new ShapeEncoder(streams);
   }
 
   /** Writes all rows. Times are written as differences to `unixSeconds`. */
@@ -43,7 +46,9 @@ export class BatchEncoder {
     if (this.#numbers.length < rows) {
       this.#numbers = new Int32Array(rows);
       this.#literals = new Int32Array(rows);
-      this.#replies = new Uint8Array(rows);
+      this.#kinds = new Uint8Array(rows);
+      this.#hashes = new Int32Array(rows);
+      this.#flags = new Uint8Array(rows);
     }
     for (const stream of Object.values(this.#streams)) stream.reserve(rows * ROW_BYTES_MAX);
     this.#streams.addresses.reserve(rows * ADDRESS_BYTES_MAX);
@@ -57,66 +62,45 @@ export class BatchEncoder {
   }
 
   #encodeRows(columns: EventColumns, newCount: number, rows: number): void {
-    const { referenceLow, referenceHigh } = this.#streams;
-    const { width } = this.#shapes;
-    const shapes = this.#gatherShapes(columns, rows);
-    const [written, numbers, replies] = [this.#literals, this.#numbers, this.#replies];
-    for (let row = 0; row < rows; row++) replies[row] = replyFlags(columns, row);
+    const [numbers, kinds, hashes] = [this.#numbers, this.#kinds, this.#hashes];
+    readKinds(columns, rows, kinds);
+    hashFlows(columns, rows, hashes);
     numbers.fill(-1, 0, newCount);
-    this.#flows.addAll(columns, newCount, replies);
-    this.#flows.findAll(columns, newCount, rows, replies, numbers);
+    this.#flows.addAll(columns, newCount, kinds, hashes);
+    this.#flows.findAll(columns, newCount, rows, kinds, hashes, numbers);
+    const literals = this.#encodeReferences(rows);
+    this.#shapes.encode(columns, this.#flags, rows);
+    this.#encodePorts(columns, literals);
+    this.#encodeAddresses(columns, literals);
+  }
+
+  /** Writes which flows end, and the flags of each row. Returns how many rows are written out, and lists them. */
+  #encodeReferences(rows: number): number {
+    const { referenceLow, referenceHigh } = this.#streams;
+    const [numbers, kinds, flags, written] = [this.#numbers, this.#kinds, this.#flags, this.#literals];
+    const { bytes: lowBytes, length: from } = referenceLow;
+    const { bytes: highBytes, length: highFrom } = referenceHigh;
+    let reference = this.#reference;
     let literals = 0;
+    let references = 0;
     for (let row = 0; row < rows; row++) {
       const number = numbers[row] ?? -1;
-      shapes[row * width] = number < 0 ? (replies[row] ?? 0) : FLAG.remembered;
-      if (number < 0) written[literals++] = row;
-      else {
-        const distance = number - this.#reference - 1;
-        this.#reference = number;
-        referenceLow.byte(distance);
-        referenceHigh.byte(distance >>> 8);
+      if (number < 0) {
+        flags[row] = (kinds[row] ?? 0) & REPLY_FLAGS;
+        written[literals++] = row;
+        continue;
       }
+      flags[row] = FLAG.remembered;
+      const distance = number - reference - 1;
+      lowBytes[from + references] = distance;
+      highBytes[highFrom + references] = distance >>> 8;
+      references++;
+      reference = number;
     }
-    this.#encodeShapes(shapes, rows);
-    this.#encodePorts(columns, literals);
-    for (let i = 0; i < literals; i++) {
-      const row = written[i] ?? 0;
-      this.#encodeTuple(columns, row, shapes[row * width] ?? 0);
-    }
-  }
-
-  /** The columns of shape and usual numbers as one row of words each: a column at a time is twice as fast as a row at a time. */
-  #gatherShapes(columns: EventColumns, rows: number): Uint32Array {
-    const { width } = this.#shapes;
-    if (this.#rows.length < rows * width) this.#rows = new Uint32Array(rows * width);
-    let at = 1;
-    for (const name of LAYOUT.shape) gather(columns[name], this.#rows, at++, width, rows);
-    for (const name of LAYOUT.usual) gather(columns[name], this.#rows, at++, width, rows);
-    return this.#rows;
-  }
-
-  #encodeShapes(gathered: Uint32Array, rows: number): void {
-    const { width } = this.#shapes;
-    for (let at = 0; at < rows * width; at += width) this.#encodeShape(gathered, at);
-  }
-
-  #encodeShape(row: Uint32Array, at: number): void {
-    const memory = this.#shapes;
-    const { words, width, shapeWidth } = memory;
-    const { shapes, shapeValues, usualValues } = this.#streams;
-    const known = memory.find(row, at);
-    if (known >= 0 && memory.isUsual(known, row, at)) {
-      shapes.byte(1 + 2 * known);
-      return;
-    }
-    shapes.byte(known >= 0 ? 2 + 2 * known : 0);
-    const number = known >= 0 ? known : memory.add(row, at);
-    if (known < 0) for (let i = 0; i < shapeWidth; i++) shapeValues.varint(row[at + i] ?? 0);
-    for (let i = shapeWidth; i < width; i++) {
-      const value = row[at + i] ?? 0;
-      usualValues.signed(known >= 0 ? value - (words[number * width + i] ?? 0) : value);
-      words[number * width + i] = value;
-    }
+    this.#reference = reference;
+    referenceLow.length += references;
+    referenceHigh.length += references;
+    return literals;
   }
 
   /** Ids and ports of the first `count` rows of `#literals`, a column at a time: a call for each number takes twice as long. */
@@ -149,15 +133,36 @@ export class BatchEncoder {
     portHigh.length += count;
   }
 
-  #encodeTuple(columns: EventColumns, row: number, flags: number): void {
-    const { sourceLow, sourceHigh, destinationLow, destinationHigh, reply, replyPorts } = this.#streams;
-    const source = this.#encodeAddress(columns.originalSource.words, row);
-    sourceLow.byte(source);
-    sourceHigh.byte(source >>> 8);
-    const destination = this.#encodeAddress(columns.originalDestination.words, row);
-    destinationLow.byte(destination);
-    destinationHigh.byte(destination >>> 8);
-    if (flags === 0) return;
+  /** Addresses of the first `count` rows of `#literals`, and what is odd about their replies. */
+  #encodeAddresses(columns: EventColumns, count: number): void {
+    const { sourceLow, sourceHigh, destinationLow, destinationHigh } = this.#streams;
+    const [written, flags, hashes] = [this.#literals, this.#flags, this.#hashes];
+    const sources = columns.originalSource.words;
+    const destinations = columns.originalDestination.words;
+    // Of the destinations most are those of the row before, or few.
+    this.#addresses.hashAll(sources, written, count, hashes);
+    const { bytes: sourceLowBytes, length: sourceLowAt } = sourceLow;
+    const { bytes: sourceHighBytes, length: sourceHighAt } = sourceHigh;
+    const { bytes: destinationLowBytes, length: destinationLowAt } = destinationLow;
+    const { bytes: destinationHighBytes, length: destinationHighAt } = destinationHigh;
+    for (let i = 0; i < count; i++) {
+      const row = written[i] ?? 0;
+      const source = this.#encodeAddress(sources, row, hashes[i]);
+      sourceLowBytes[sourceLowAt + i] = source;
+      sourceHighBytes[sourceHighAt + i] = source >>> 8;
+      const destination = this.#encodeAddress(destinations, row);
+      destinationLowBytes[destinationLowAt + i] = destination;
+      destinationHighBytes[destinationHighAt + i] = destination >>> 8;
+      if (flags[row] !== 0) this.#encodeReply(columns, row, flags[row] ?? 0);
+    }
+    sourceLow.length += count;
+    sourceHigh.length += count;
+    destinationLow.length += count;
+    destinationHigh.length += count;
+  }
+
+  #encodeReply(columns: EventColumns, row: number, flags: number): void {
+    const { reply, replyPorts } = this.#streams;
     if ((flags & FLAG.replySource) !== 0) reply.u16(this.#encodeAddress(columns.replySource.words, row));
     if ((flags & FLAG.replyDestination) !== 0) reply.u16(this.#encodeAddress(columns.replyDestination.words, row));
     if ((flags & FLAG.replySourcePort) !== 0) replyPorts.u16(columns.replySourcePort[row] ?? 0);
@@ -165,12 +170,13 @@ export class BatchEncoder {
   }
 
   /** The symbol of the address; one that is not remembered is written out. */
-  #encodeAddress(words: Uint32Array, row: number): number {
+  #encodeAddress(words: Uint32Array, row: number, hash?: number): number {
     const at = row * 4;
     if (row > 0 && sameAddress(words, at, words, at - 4)) return ADDRESS.same;
-    const known = this.#addresses.find(words, at);
+    const memory = this.#addresses;
+    const known = memory.find(words, at, hash);
     if (known >= 0) return ADDRESS.first + known;
-    this.#addresses.add(words, at);
+    memory.add(words, at);
     const { addresses } = this.#streams;
     addresses.u32(words[at] ?? 0);
     if (((words[at + 1] ?? 0) | (words[at + 2] ?? 0) | (words[at + 3] ?? 0)) === 0) return ADDRESS.ipv4;
@@ -227,27 +233,4 @@ function floatMode(column: Float64Array, from: number, to: number, unixSeconds: 
     if (!integer && !fixed) return FLOAT_MODE.raw;
   }
   return zero ? FLOAT_MODE.zero : integer ? FLOAT_MODE.integer : FLOAT_MODE.fixed;
-}
-
-function gather(
-  column: Uint32Array | Uint16Array | Uint8Array,
-  into: Uint32Array,
-  from: number,
-  width: number,
-  rows: number,
-): void {
-  for (let row = 0, at = from; row < rows; row++, at += width) into[at] = column[row] ?? 0;
-}
-
-/** In what the reply tuple is not the original one turned round. */
-function replyFlags(columns: EventColumns, row: number): number {
-  const { originalSource, originalDestination, replySource, replyDestination } = columns;
-  const [a, b, c, d] = [originalSource.words, originalDestination.words, replySource.words, replyDestination.words];
-  const at = row * 4;
-  let flags = 0;
-  if (!sameAddress(c, at, b, at)) flags |= FLAG.replySource;
-  if (!sameAddress(d, at, a, at)) flags |= FLAG.replyDestination;
-  if (columns.replySourcePort[row] !== columns.originalDestinationPort[row]) flags |= FLAG.replySourcePort;
-  if (columns.replyDestinationPort[row] !== columns.originalSourcePort[row]) flags |= FLAG.replyDestinationPort;
-  return flags;
 }

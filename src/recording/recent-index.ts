@@ -10,12 +10,26 @@ const WAYS = 4;
 export class RecentIndex {
   readonly #slots: Uint32Array;
   readonly #mask: number;
+  /** Of what `fetch` read: without a trace of it V8 would leave the reading out. */
+  fetched = 0;
 
   /** For numbers below `capacity`, at most 65,536. */
   constructor(capacity: number) {
     const buckets = 2 ** Math.ceil(Math.log2(capacity / 2));
     this.#slots = new Uint32Array(buckets * WAYS);
     this.#mask = buckets - 1;
+  }
+
+  /**
+   * Reads the buckets of hashes [from, to) ahead of `next` and `put`. A search waits for memory at nearly every step; here no step
+   * waits for another, so the processor reads many at once.
+   */
+  fetch(hashes: Int32Array, from: number, to: number): void {
+    const slots = this.#slots;
+    const mask = this.#mask;
+    let read = 0;
+    for (let i = from; i < to; i++) read ^= slots[((hashes[i] ?? 0) & mask) * WAYS] ?? 0;
+    this.fetched = read;
   }
 
   /** The next number after way `way` that may have this hash as `number << 3 | way`, or -1. Begin with way 0. */

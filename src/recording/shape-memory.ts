@@ -2,7 +2,7 @@
  * The combinations of small numbers that rows have (family, protocol, state, status, ...), by number. There are a few dozen
  * in real traffic. With each stand the usual numbers of its last row (timeout, mark). Writer and reader keep the same ones.
  *
- * A row here is `width` words: the flags, the shape's columns, the usual columns.
+ * A shape is `shapeWidth` words, the flags and its columns; with the usual columns it is `width` words.
  */
 import { RecentIndex } from './recent-index.js';
 
@@ -25,17 +25,17 @@ export class ShapeMemory {
     this.#index = use === 'write' ? new RecentIndex(SHAPES_REMEMBERED) : undefined;
   }
 
-  /** The number of the shape at `row[at]`, or -1. */
-  find(row: Uint32Array, at: number): number {
+  /** The number of the shape in `row`, or -1. */
+  find(row: Uint32Array): number {
     const index = this.#index;
     if (index === undefined) return -1;
     const { words, width, shapeWidth } = this;
-    const hash = this.#hash(row, at);
+    const hash = this.#hash(row);
     for (let guess = index.next(hash, 0); guess >= 0; guess = index.next(hash, guess & 7)) {
       const number = guess >> 3;
       const known = number * width;
       let i = 0;
-      while (i < shapeWidth && words[known + i] === row[at + i]) i++;
+      while (i < shapeWidth && words[known + i] === row[i]) i++;
       if (i === shapeWidth) return number;
     }
     return -1;
@@ -48,25 +48,17 @@ export class ShapeMemory {
     return number;
   }
 
-  /** Remembers the shape at `row[at]`, so that it is found, and returns its number. */
-  add(row: Uint32Array, at: number): number {
+  /** Remembers the shape in `row`, so that it is found, and returns its number; its usual numbers are still to be set. */
+  add(row: Uint32Array): number {
     const number = this.take();
-    for (let i = 0; i < this.shapeWidth; i++) this.words[number * this.width + i] = row[at + i] ?? 0;
-    this.#index?.put(this.#hash(row, at), number);
+    for (let i = 0; i < this.shapeWidth; i++) this.words[number * this.width + i] = row[i] ?? 0;
+    this.#index?.put(this.#hash(row), number);
     return number;
   }
 
-  /** Whether the row has the usual numbers of its shape. */
-  isUsual(number: number, row: Uint32Array, at: number): boolean {
-    const { words, width } = this;
-    const known = number * width;
-    for (let i = this.shapeWidth; i < width; i++) if (words[known + i] !== row[at + i]) return false;
-    return true;
-  }
-
-  #hash(row: Uint32Array, at: number): number {
+  #hash(row: Uint32Array): number {
     let hash = 0;
-    for (let i = at; i < at + this.shapeWidth; i++) hash = Math.imul(hash ^ (row[i] ?? 0), 0x9e3779b1);
+    for (let i = 0; i < this.shapeWidth; i++) hash = Math.imul(hash ^ (row[i] ?? 0), 0x9e3779b1);
     return hash ^ (hash >>> 16);
   }
 }
