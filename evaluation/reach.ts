@@ -31,6 +31,8 @@ const LEAD = 0.95;
 const NEVER_RUNS = { warning: 0.1, critical: 0.005 };
 const UNKNOWABLE_TIME = { warning: 0.01, critical: 0.003 };
 const KERNEL_ERROR = 0.1;
+/** A table that came so near to max and was swept then: nobody could know on which side of the sweep it would fill. */
+const CHANCE_RATIO = 0.98;
 const EXPIRED_ERROR = 0.05;
 
 export function forecastReach(scores: Scores): ReachRow[] {
@@ -50,19 +52,18 @@ export function forecastReach(scores: Scores): ReachRow[] {
 
 /** Pooled over the incidents that fill, and over all that have an `expired` figure. */
 export function kernelReach(runs: readonly KernelRunScore[]): ReachRow[] {
-  const errors = runs.flatMap((run) =>
-    run.errors
-      .filter(({ horizonSeconds }) => horizonSeconds === 30)
-      .map(({ error }) => (error === 'never' ? Infinity : error)),
-  );
+  const isChance = ({ missedRatio = 0 }: KernelRunScore) => missedRatio >= CHANCE_RATIO;
   const plateaus = runs.filter(({ kind }) => kind === 'never');
   const alarms = plateaus.filter(({ warnings, criticals }) => warnings + criticals > 0).length;
   const expired = mean(runs.flatMap((run) => run.expired?.meanError ?? []));
-  const worst = Math.max(...errors);
+  const chance = runs.filter(isChance);
+  const worst = worstKernelError(runs);
+  const worstKnowable = worstKernelError(runs.filter((run) => !isChance(run)));
   return [
     row('real kernel: error of the time to full 30 s before, worst run', `<= ${percent(KERNEL_ERROR)}`, {
-      measured: percent(worst),
+      measured: `${percent(worst)}${chance.length > 0 ? `; ${percent(worstKnowable)} without ${chance.length} that a sweep decided` : ''}`,
       isReached: worst <= KERNEL_ERROR,
+      isPossible: worstKnowable <= KERNEL_ERROR,
     }),
     row('real kernel: runs that plateau with an alarm', '0', {
       measured: `${alarms} of ${plateaus.length}`,
@@ -73,6 +74,15 @@ export function kernelReach(runs: readonly KernelRunScore[]): ReachRow[] {
       isReached: (expired ?? Infinity) <= EXPIRED_ERROR,
     }),
   ];
+}
+
+function worstKernelError(runs: readonly KernelRunScore[]): number {
+  const errors = runs.flatMap((run) =>
+    run.errors
+      .filter(({ horizonSeconds }) => horizonSeconds === 30)
+      .map(({ error }) => (error === 'never' ? Infinity : error)),
+  );
+  return Math.max(0, ...errors);
 }
 
 function row(figure: string, reach: string, rest: Pick<ReachRow, 'measured' | 'isReached' | 'isPossible'>): ReachRow {

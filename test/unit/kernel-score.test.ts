@@ -1,6 +1,7 @@
 /** The score of a run on the real kernel, on samples that can be worked out by hand. */
 import { describe, expect, it } from 'vitest';
 import { type KernelRunInput, type KernelSample, scoreKernelRun } from '../../evaluation/kernel/kernel-score.js';
+import { kernelReach } from '../../evaluation/reach.js';
 
 const input = (samples: readonly KernelSample[], part: Partial<KernelRunInput> = {}): KernelRunInput => ({
   ...{ incident: 'spike', kind: 'fills', max: 1000, onsetAtSeconds: 0, samples, alerts: [] },
@@ -47,6 +48,21 @@ describe('the time to full', () => {
       ),
     );
     expect(errors.map(({ horizonSeconds }) => horizonSeconds)).toEqual([15, 30]);
+  });
+});
+
+describe('what is reached', () => {
+  const run = (factor: number) => scoreKernelRun(input(line((left) => ({ secondsToFull: factor * left }))));
+  const [reached, missed] = [run(1.05), run(1.3)];
+  const worstOf = (...runs: Parameters<typeof kernelReach>[0]) => kernelReach(runs)[0];
+
+  it('is as good as the worst run, and tells one apart that chance has decided', () => {
+    expect(worstOf(reached)).toMatchObject({ isReached: true });
+    expect(worstOf(reached, missed)).toMatchObject({ isReached: false, isPossible: false });
+    expect(worstOf(reached, { ...missed, missedRatio: 0.97 })).toMatchObject({ isReached: false, isPossible: false });
+    const byChance = worstOf(reached, { ...missed, missedRatio: 0.99 });
+    expect(byChance).toMatchObject({ isReached: false, isPossible: true });
+    expect(byChance?.measured).toBe('30 %; 5.0 % without 1 that a sweep decided');
   });
 });
 
