@@ -1,6 +1,6 @@
 /**
- * How bad it is, in the words of the monitoring plugins: by thresholds when there are any, else by the alerts of the daemon, else
- * by how full the table is. What a threshold is on and nobody knows makes it UNKNOWN, unless something known is worse.
+ * How bad it is, in the words of the monitoring plugins: by thresholds when there are any, else by the alerts of the daemon (a full
+ * table needs none), else by how full the table is. What a threshold is on and nobody knows makes it UNKNOWN, unless something known is worse.
  */
 import type { ControlStatus } from '../model/control.js';
 import type { ForecastFields, TableFields } from '../model/events.js';
@@ -68,6 +68,9 @@ function judgeAlerts({ alerts, table }: ControlStatus): CheckVerdict {
   const reasons = alerts.map(({ key, severity, since }) => `${key} ${severity} since ${since.slice(0, 19)}Z`);
   if (table.count === undefined)
     return worstOf([{ state: 'UNKNOWN', reasons }, ...severities.map((state) => ({ state, reasons: [] }))]);
+  // An alert fires when it has held for some seconds; a full table drops packets now.
+  if (table.max !== undefined && table.count >= table.max && !severities.includes('CRITICAL'))
+    return { state: 'CRITICAL', reasons: ['the table is full', ...reasons] };
   return { state: severities.reduce(worse, 'OK'), reasons };
 }
 

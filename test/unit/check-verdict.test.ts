@@ -41,6 +41,12 @@ describe('without thresholds', () => {
     expect(reasons).toEqual(['time_to_full critical since 2026-11-23T14:02:11Z']);
   });
 
+  it('does not wait for an alert to call a full table critical', () => {
+    expect(state(byDaemon({ table: used(1), alerts: [] }))).toBe('CRITICAL');
+    const { reasons } = judgeCheck(byDaemon({ table: used(5.08), alerts: [alert('warning')] }), NONE, DEFAULTS);
+    expect(reasons[0]).toBe('the table is full');
+  });
+
   it('does not call a table fine whose size nobody knows, but tells what is worse', () => {
     expect(state(byDaemon({ table: {}, alerts: [] }))).toBe('UNKNOWN');
     expect(state(byDaemon({ table: {}, alerts: [alert('warning')] }))).toBe('WARNING');
