@@ -97,6 +97,7 @@ async function runSimulated(): Promise<void> {
   const order = new Map(chosen.map(({ name }, i) => [name, i]));
   const placeOf = ({ score }: RunAnswer) => (order.get(score.scenario) ?? 0) * 1e6 + score.seed;
   const runs = answers.filter((answer) => answer.kind === 'run').sort((a, b) => placeOf(a) - placeOf(b));
+  for (const { score } of runs) if (score.kind !== 'fills' && score.fillSeconds !== undefined) tellMistaken(score);
   const scores = summarize(runs.map(({ score }) => score));
   const texts: Partial<Record<Part, string>> = {};
   const pictures: Record<string, string> = {};
@@ -142,6 +143,12 @@ function tellProgress(done: number, jobs: number, answer: Answer): void {
   if (done % Math.ceil(jobs / 50) !== 0 && done < jobs && answer.kind === 'run') return;
   const what = answer.kind === 'run' ? `${answer.score.scenario}, seed ${answer.score.seed}` : BURSTS;
   console.error(`evaluate: ${done}/${jobs}, last ${what}`);
+}
+
+/** Whoever warned of it was right, and would be called wrong. */
+function tellMistaken({ scenario, seed }: RunAnswer['score']): void {
+  console.error(`evaluate: ${scenario}, seed ${seed}: the table is not meant to fill, and did`);
+  process.exitCode = 1;
 }
 
 function drawForecast(scores: Scores, runs: readonly RunAnswer[]): Record<string, string> {
