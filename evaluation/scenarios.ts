@@ -257,7 +257,8 @@ export const scenarios: readonly Scenario[] = [
       seedsMax: 2,
       watchSeconds: 24 * HOUR,
     },
-    description: 'A day with a job of eight times the traffic for 6 s every ten minutes, which takes the peak from 68 to 86 %.',
+    description:
+      'A day with a job of eight times the traffic for 6 s every ten minutes, which takes the peak from 68 to 86 %.',
     max: 16_384,
     traffics: mix(80, (s) => diurnal(24 * HOUR, 0.25)(s) * every(600, 6, 8)(s)),
   }),
