@@ -80,6 +80,20 @@ class Count {
   }
 }
 
+// One function each for all rows: made for each row, they would be a tenth of what a watch gives to the garbage collector.
+const countEntry = (count: Count) => {
+  count.entries += 1;
+};
+const countNew = (count: Count) => {
+  count.tickNew += 1;
+};
+const countDestroyed = (count: Count) => {
+  count.tickDestroyed += 1;
+};
+const countCensus = (count: Count) => {
+  count.census += 1;
+};
+
 /** Counts what budgets are about. Feed every event, then `advance` once a tick. */
 export class Budgets {
   readonly #counts: readonly Count[];
@@ -107,21 +121,15 @@ export class Budgets {
   /** Takes an entry of the initial dump. */
   observeEntry(columns: EventColumns, row: number): void {
     if (this.#eventsSysctl !== 1) return;
-    this.#each(columns, row, (count) => {
-      count.entries += 1;
-    });
+    this.#each(columns, row, countEntry);
   }
 
   observeNew(columns: EventColumns, row: number): void {
-    this.#each(columns, row, (count) => {
-      count.tickNew += 1;
-    });
+    this.#each(columns, row, countNew);
   }
 
   observeDestroy(columns: EventColumns, row: number): void {
-    this.#each(columns, row, (count) => {
-      count.tickDestroyed += 1;
-    });
+    this.#each(columns, row, countDestroyed);
   }
 
   beginCensus(): void {
@@ -129,9 +137,7 @@ export class Budgets {
   }
 
   observeCensus(columns: EventColumns, row: number): void {
-    this.#each(columns, row, (count) => {
-      count.census += 1;
-    });
+    this.#each(columns, row, countCensus);
   }
 
   /** The census is whole: what it counted is what there is. */

@@ -109,6 +109,7 @@ export class Lifetimes {
   readonly #liveByAge: readonly Float64Array[] = Array.from({ length: CLASS_COUNT }, () => new Float64Array(AGE_BINS));
   readonly #timeouts: ProtocolTimeouts;
   #assumed: readonly AssumedTimeout[];
+  readonly #onThinned = (index: number, born: number) => this.#withdraw(index, born, 1); // Made once, not for each flow.
   #originSeconds = Number.NaN;
   #second = 0;
   #atSeconds = 0;
@@ -149,7 +150,7 @@ export class Lifetimes {
     if (!tracked.isSampled(columns, row)) return;
     let slot = tracked.find(columns, row);
     if (slot < 0 && tracked.isFull) {
-      tracked.thin((thinned, born) => this.#withdraw(thinned, born, 1));
+      tracked.thin(this.#onThinned);
       if (!tracked.isSampled(columns, row) || tracked.isFull) return;
       slot = tracked.find(columns, row);
     }

@@ -32,7 +32,7 @@ export function unassuredOf(
   const arrivals = new Share();
   let tracked = 0;
   for (const { sighted, liveByAge, expired, trend } of classes) {
-    const live = liveByAge.reduce((sum, some) => sum + some, 0);
+    const live = sumOf(liveByAge);
     tracked += live + expired;
     if (sighted === undefined) {
       entries.add(live, undefined);
@@ -40,7 +40,7 @@ export function unassuredOf(
       continue;
     }
     const ratios = sighted.unassuredByAge();
-    entries.add(live, live > 0 ? liveByAge.reduce((sum, some, age) => sum + some * (ratios[age] ?? 0), 0) / live : 0);
+    entries.add(live, live > 0 ? sumOf(liveByAge, ratios) / live : 0);
     arrivals.add(trend.ratePerSecond, ratios[sighted.fromSeconds]);
   }
   const parts = initialParts(initial, Math.min(blind, Math.max(0, count - tracked)), collector.sinceSweepSeconds);
@@ -51,6 +51,13 @@ export function unassuredOf(
   } else entries.add(closing + renewed, undefined);
   const [ratio, arrivingRatio] = [counted ?? entries.ratio, arrivals.ratio ?? counted];
   return ratio === undefined || arrivingRatio === undefined ? undefined : { ratio, arrivingRatio };
+}
+
+/** A loop: `reduce` takes ten times as long, over 513 ages of each class. */
+function sumOf(values: Float64Array, weights?: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += (values[i] ?? 0) * (weights === undefined ? 1 : (weights[i] ?? 0));
+  return sum;
 }
 
 /** A mean over what is known. */
