@@ -26,12 +26,22 @@ import { SHAPES_REMEMBERED, ShapeMemory } from './shape-memory.js';
 type Streams = Readonly<Record<StreamName, ByteReader>>;
 type NumberColumn = Uint32Array | Uint16Array | Uint8Array;
 
+interface AddressSymbols {
+  readonly sourceLow: Uint8Array;
+  readonly sourceHigh: Uint8Array;
+  readonly destinationLow: Uint8Array;
+  readonly destinationHigh: Uint8Array;
+}
+
 export class BatchDecoder {
   readonly #layout: Layout;
   readonly #flows = new FlowMemory('read');
   readonly #addresses = new AddressMemory('read');
   readonly #shapes: ShapeMemory;
-  #batch = createBatch(BATCH_ROWS);
+  #batch: EventBatch;
+  /** The columns of the batch in the order of the recording: of a shape's words, and the floats. Undefined: this program has none. */
+  #numberColumns: readonly (NumberColumn | undefined)[] = [];
+  #floatColumns: readonly (Float64Array | undefined)[] = [];
   #reference = 0;
   #numbers = new Int32Array(BATCH_ROWS);
   /** Rows of this batch whose tuple is written out. */
@@ -40,8 +50,6 @@ export class BatchDecoder {
   #places = new Int32Array(BATCH_ROWS);
   #snapshots = new Uint32Array(0);
   readonly #snapshotOf = new Int32Array(SHAPES_REMEMBERED + 1);
-  /** Columns of the recording in the order of a shape's words. */
-  readonly #numberNames: readonly string[];
   /** Columns of this program that the recording does not have. */
   readonly #missing: readonly (IntegerColumn | FloatColumn)[];
 
@@ -49,7 +57,7 @@ export class BatchDecoder {
     this.#layout = layout;
     const recorded = new Set([...layout.shape, ...layout.usual, ...layout.floats]);
     this.#missing = [...LAYOUT.shape, ...LAYOUT.usual, ...LAYOUT.floats].filter((name) => !recorded.has(name));
-    this.#numberNames = [...layout.shape, ...layout.usual];
+    this.#batch = this.#createBatch(BATCH_ROWS);
     this.#shapes = new ShapeMemory('read', layout.shape.length, layout.usual.length);
   }
 
@@ -57,7 +65,7 @@ export class BatchDecoder {
   decode(streams: Streams, newCount: number, destroyCount: number, unixSeconds: number): EventBatch {
     const rows = newCount + destroyCount;
     if (rows > RECORDED_ROWS_MAX) throw new RangeError(`a batch of ${rows} rows`);
-    if (rows > this.#batch.capacity) this.#batch = createBatch(rows);
+    if (rows > this.#batch.capacity) this.#batch = this.#createBatch(rows);
     if (rows > this.#numbers.length) {
       this.#numbers = new Int32Array(rows);
       this.#literals = new Int32Array(rows);
@@ -67,8 +75,8 @@ export class BatchDecoder {
     batch.newCount = newCount;
     batch.destroyCount = destroyCount;
     this.#decodeRows(streams, batch.columns, newCount, rows);
-    for (const name of this.#layout.floats) {
-      const column = floatColumn(batch.columns, name) ?? new Float64Array(rows);
+    for (const [i, name] of this.#layout.floats.entries()) {
+      const column = this.#floatColumns[i] ?? new Float64Array(rows);
       this.#decodeFloats(streams.floats, column, 0, newCount, unixSeconds, undefined);
       if (name === 'eventSeconds') this.#flows.addTimes(column, newCount);
       const references = name === 'startSeconds' ? this.#flows.eventSeconds : undefined;
@@ -78,33 +86,56 @@ export class BatchDecoder {
     return batch;
   }
 
+  #createBatch(rows: number): EventBatch {
+    const batch = createBatch(rows);
+    const { shape, usual, floats } = this.#layout;
+    this.#numberColumns = [...shape, ...usual].map((name) => numberColumn(batch.columns, name));
+    this.#floatColumns = floats.map((name) => floatColumn(batch.columns, name));
+    return batch;
+  }
+
   #decodeRows(streams: Streams, columns: EventColumns, newCount: number, rows: number): void {
-    this.#decodeShapes(streams, columns, rows);
+    this.#decodeShapes(streams, rows);
     const literals = this.#decodeNumbers(streams, rows);
     this.#decodePorts(streams, columns, literals);
-    const sourceLow = streams.sourceLow.take(literals);
-    const sourceHigh = streams.sourceHigh.take(literals);
-    const destinationLow = streams.destinationLow.take(literals);
-    const destinationHigh = streams.destinationHigh.take(literals);
-    for (let row = 0, literal = 0; row < rows; row++) {
+    const symbols = {
+      sourceLow: streams.sourceLow.take(literals),
+      sourceHigh: streams.sourceHigh.take(literals),
+      destinationLow: streams.destinationLow.take(literals),
+      destinationHigh: streams.destinationHigh.take(literals),
+    };
+    const written = this.#literals;
+    // No NEW ends a flow, so as many literals as there are come first.
+    let begun = 0;
+    while (begun < literals && (written[begun] ?? 0) < newCount) begun++;
+    this.#decodeTuples(streams, symbols, columns, 0, begun);
+    for (let i = 0; i < begun; i++) {
+      const row = written[i] ?? 0;
+      this.#flows.add(columns, row, this.#snapshots[this.#places[row] ?? 0] ?? 0);
+    }
+    // Before those that are written out: an address may be that of the row before.
+    for (let row = 0; row < rows; row++) {
       const number = this.#numbers[row] ?? -1;
-      if (number >= 0) {
-        this.#flows.copy(number, columns, row);
-        continue;
-      }
-      const flags = this.#snapshots[this.#places[row] ?? 0] ?? 0;
-      const source = (sourceLow[literal] ?? 0) | ((sourceHigh[literal] ?? 0) << 8);
-      const destination = (destinationLow[literal] ?? 0) | ((destinationHigh[literal] ?? 0) << 8);
-      literal++;
-      this.#decodeAddress(streams, source, columns.originalSource.words, row);
-      this.#decodeAddress(streams, destination, columns.originalDestination.words, row);
-      this.#decodeReply(streams, columns, row, flags);
-      if (row < newCount) this.#flows.add(columns, row, flags);
+      if (number >= 0) this.#flows.copy(number, columns, row);
+    }
+    this.#decodeTuples(streams, symbols, columns, begun, literals);
+  }
+
+  /** Addresses and replies of literals [from, to). */
+  #decodeTuples(streams: Streams, symbols: AddressSymbols, columns: EventColumns, from: number, to: number): void {
+    const { sourceLow, sourceHigh, destinationLow, destinationHigh } = symbols;
+    const sources = columns.originalSource.words;
+    const destinations = columns.originalDestination.words;
+    for (let i = from; i < to; i++) {
+      const row = this.#literals[i] ?? 0;
+      this.#decodeAddress(streams, (sourceLow[i] ?? 0) | ((sourceHigh[i] ?? 0) << 8), sources, row);
+      this.#decodeAddress(streams, (destinationLow[i] ?? 0) | ((destinationHigh[i] ?? 0) << 8), destinations, row);
+      this.#decodeReply(streams, columns, row, this.#snapshots[this.#places[row] ?? 0] ?? 0);
     }
   }
 
   /** Sets the columns of shape and usual numbers, and where in `#snapshots` each row's words stand, its flags first. */
-  #decodeShapes(streams: Streams, columns: EventColumns, rows: number): void {
+  #decodeShapes(streams: Streams, rows: number): void {
     const { words, width } = this.#shapes;
     const symbols = streams.shapes.take(rows);
     if (this.#snapshots.length < (rows + SHAPES_REMEMBERED) * width) {
@@ -128,28 +159,31 @@ export class BatchDecoder {
       }
       places[row] = place;
     }
-    let word = 1;
-    for (const name of this.#numberNames) {
-      const column = numberColumn(columns, name);
-      if (column !== undefined) scatter(snapshots, word, places, column, rows);
-      word++;
+    for (const [i, column] of this.#numberColumns.entries()) {
+      if (column === undefined) continue;
+      const same = sameWord(snapshots, i + 1, width, taken);
+      if (same === undefined) scatter(snapshots, i + 1, places, column, rows);
+      else column.fill(same, 0, rows);
     }
   }
 
   /** Which remembered flow each row ends, or -1. Returns how many rows are written out, and lists them. */
   #decodeNumbers({ referenceLow, referenceHigh }: Streams, rows: number): number {
     const [snapshots, places, numbers, written] = [this.#snapshots, this.#places, this.#numbers, this.#literals];
-    let reference = this.#reference;
     let literals = 0;
     for (let row = 0; row < rows; row++) {
-      if (((snapshots[places[row] ?? 0] ?? 0) & FLAG.remembered) === 0) {
-        numbers[row] = -1;
-        written[literals++] = row;
-        continue;
-      }
-      const distance = referenceLow.byte() | (referenceHigh.byte() << 8);
-      reference = (reference + distance + 1) % FLOWS_REMEMBERED;
+      const isRemembered = ((snapshots[places[row] ?? 0] ?? 0) & FLAG.remembered) !== 0;
+      numbers[row] = isRemembered ? 0 : -1;
+      if (!isRemembered) written[literals++] = row;
+    }
+    const low = referenceLow.take(rows - literals);
+    const high = referenceHigh.take(rows - literals);
+    let reference = this.#reference;
+    for (let row = 0, i = 0; row < rows; row++) {
+      if ((numbers[row] ?? 0) < 0) continue;
+      reference = (reference + ((low[i] ?? 0) | ((high[i] ?? 0) << 8)) + 1) % FLOWS_REMEMBERED;
       numbers[row] = reference;
+      i++;
     }
     this.#reference = reference;
     return literals;
@@ -243,6 +277,13 @@ export class BatchDecoder {
       }
     }
   }
+}
+
+/** The number that all of these snapshots have in a word. */
+function sameWord(snapshots: Uint32Array, word: number, width: number, length: number): number | undefined {
+  const first = snapshots[word];
+  for (let at = word + width; at < length; at += width) if (snapshots[at] !== first) return undefined;
+  return first;
 }
 
 function scatter(words: Uint32Array, word: number, places: Int32Array, column: NumberColumn, rows: number): void {
