@@ -59,11 +59,11 @@ export class FlowMemory {
     for (let row = 0; row < newCount; row++) index.put(hashes[row] ?? 0, (first + row) % FLOWS_REMEMBERED);
   }
 
-  /** eventSeconds of the flows that were added last: known only when a whole batch is read. */
-  addTimes(eventSeconds: Float64Array, newCount: number): void {
+  /** eventSeconds of the flows that were added last: known only when a whole batch is read. Undefined: 0. */
+  addTimes(eventSeconds: Float64Array | undefined, newCount: number): void {
     const first = this.#next + FLOWS_REMEMBERED - (newCount % FLOWS_REMEMBERED);
     for (let row = 0; row < newCount; row++) {
-      this.eventSeconds[(first + row) % FLOWS_REMEMBERED] = eventSeconds[row] ?? 0;
+      this.eventSeconds[(first + row) % FLOWS_REMEMBERED] = eventSeconds?.[row] ?? 0;
     }
   }
 

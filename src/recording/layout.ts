@@ -3,7 +3,7 @@
  * format 1; every other column stands in one of three lists, which the header of a file repeats. So a reader fills a column
  * that an older file does not have with 0, and skips one that only a newer program knows.
  */
-import type { COLUMNS } from '../model/batch.js';
+import { type COLUMNS, PRESENT } from '../model/batch.js';
 
 type ColumnOf<T extends string> = Extract<(typeof COLUMNS)[number], readonly [string, T]>[0];
 export type IntegerColumn = ColumnOf<'u8' | 'u16' | 'u32'>;
@@ -46,6 +46,17 @@ const COUNTERS = [
   'clash_resolve',
   'chain_toolong',
 ] as const;
+
+/** The `PRESENT` bit without which a column holds 0 in a row. */
+export const FLOAT_PRESENT: Readonly<Record<FloatColumn, number>> = {
+  eventSeconds: PRESENT.timestampEvent,
+  startSeconds: PRESENT.timestampStart,
+  stopSeconds: PRESENT.timestampStop,
+  originalPackets: PRESENT.countersOriginal,
+  originalBytes: PRESENT.countersOriginal,
+  replyPackets: PRESENT.countersReply,
+  replyBytes: PRESENT.countersReply,
+};
 
 /** What this program writes. */
 export const LAYOUT = { shape: SHAPE, usual: USUAL, floats: FLOATS, losses: LOSSES, counters: COUNTERS } as const;

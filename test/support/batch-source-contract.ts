@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { PRESENT } from '../../src/model/batch.js';
 import { LOOKUP_AGES_SECONDS, LOOKUPS_PER_SECOND } from '../../src/model/limits.js';
 import type { BatchSource, SourceAsks, SourceRecord } from '../../src/model/record.js';
+import { FLOAT_PRESENT } from '../../src/recording/layout.js';
 import { copyRecord } from './records.js';
 
 export interface SourceUnderTest {
@@ -50,6 +51,19 @@ export function itIsABatchSource(create: () => Promise<SourceUnderTest> | Source
     );
     expect(losses.length).toBeGreaterThan(0);
     expect(losses).toEqual([...losses].sort((a, b) => a - b));
+  });
+
+  it('gives 0 for times and counters that are not present', async () => {
+    for (const record of await readToEnd(await create())) {
+      if (!('batch' in record)) continue;
+      const { columns, newCount, destroyCount } = record.batch;
+      for (const [name, bit] of Object.entries(FLOAT_PRESENT)) {
+        const column = columns[name as keyof typeof FLOAT_PRESENT];
+        for (let row = 0; row < newCount + destroyCount; row++) {
+          if (((columns.present[row] ?? 0) & bit) === 0) expect(column[row]).toBe(0);
+        }
+      }
+    }
   });
 
   it('looks up no more young flows at once than it may, and tells only who they were of those that are gone', async () => {

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { COLUMNS, createBatch, type EventBatch } from '../../src/model/batch.js';
+import { COLUMNS, createBatch, type EventBatch, PRESENT } from '../../src/model/batch.js';
 import { CtwatchError } from '../../src/model/errors.js';
 import type { CloseRecord } from '../../src/model/record.js';
-import { LAYOUT, type Layout } from '../../src/recording/layout.js';
+import { FLOAT_PRESENT, LAYOUT, type Layout } from '../../src/recording/layout.js';
 import { RecordDecoder } from '../../src/recording/record-decoder.js';
 import { NOTHING_YET, RecordEncoder, type RecordedRecord } from '../../src/recording/record-encoder.js';
 import { busyRecords } from '../support/busy-records.js';
@@ -86,6 +86,10 @@ function buildBatches(batches: readonly RandomBatch[]): EventBatch[] {
         else target.words.set(value < 5 ? [value, 0, 0, 0] : [value, value ^ 1, value >>> 3, 7], i * 4);
         if (type === 'address' && name.startsWith('reply') && value === 1) mirror(built, i);
       }
+      // What is not present is 0.
+      for (const name of LAYOUT.floats) {
+        if (values[name] !== 0) built.columns.present[i] = (built.columns.present[i] ?? 0) | FLOAT_PRESENT[name];
+      }
     }
     return built;
   });
@@ -112,6 +116,24 @@ describe('records written and read', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it.each([
+    ['eventSeconds', PRESENT.timestampEvent],
+    ['startSeconds', PRESENT.timestampStart],
+    ['stopSeconds', PRESENT.timestampStop],
+    ['originalPackets', PRESENT.countersOriginal],
+    ['originalBytes', PRESENT.countersOriginal],
+    ['replyPackets', PRESENT.countersReply],
+    ['replyBytes', PRESENT.countersReply],
+  ] as const)('gives back %s where its attribute is the only one that is present', (name, bit) => {
+    const built = batchOf([{ id: 7 }, { id: 8 }], [{ id: 7 }, { id: 8 }]);
+    for (const row of [1, 3]) {
+      built.columns[name][row] = 1_790_000_000.5;
+      built.columns.present[row] = bit;
+    }
+    const record: RecordedRecord = { type: 'batch', at, batch: built };
+    expect(roundTrip([record])).toEqual([comparable(record)]);
   });
 
   it('gives back a census with any rows, and forgets no flow for them', () => {
@@ -303,6 +325,7 @@ describe('a recording of another version', () => {
     };
     const built = batchOf([{ id: 7 }, { id: 8 }], [{ id: 7, timeoutSeconds: 9 }]);
     for (const name of ['zone', 'mark', 'stopSeconds'] as const) built.columns[name].fill(42, 0, 3);
+    built.columns.present.fill(PRESENT.timestampStop, 0, 3);
     const ones = <T extends object>(fields: T): T =>
       Object.fromEntries(Object.keys(fields).map((name) => [name, 1])) as T;
     const [batch, tick] = roundTrip(
