@@ -1,11 +1,11 @@
 /**
- * What is possible: a test that knows the usual rate, phi, how clumps come, and in which tick the rate may change. All that it does
- * not know is when in that tick, and whether to two or to four times. It sees the same parts and tells at the same ends of ticks.
+ * What is possible: a test that knows the usual rate, phi, and how clumps come. All that it does not know is when the rate changes,
+ * and whether to two or to four times. It sees the same parts and tells at the same ends of ticks.
  *
- * At each end it takes the exact likelihood ratios of four times against no change and against a doubling, over all onsets in the
- * tick. It alarms when the first rules out chance at the rate that is allowed, and the second reaches a limit: the sequential
- * probability ratio test (Wald 1945), of which none is faster with as few errors. The share of doublings that it calls a burst
- * follows from the runs of four times alone: each that alarms stands for e^-ratio of a doubling that does (Wald's identity).
+ * At each end it takes the exact likelihoods of four times, of a doubling and of no change, summed over all onsets until then
+ * (Shiryaev 1963, Roberts 1966). It alarms when four times rules out chance at the rate that is allowed, and its ratio to a doubling
+ * reaches a limit. The share of doublings that it calls a burst follows from the runs of four times alone: each that alarms stands
+ * for e^-ratio of a doubling that does, with the ratio for the onset that the run has (Wald's identity, 1945).
  */
 import { createRandom } from '../random.js';
 import type { Noise } from './scenarios.js';
@@ -28,8 +28,11 @@ export interface OracleScore {
 export const DOUBLINGS_MAX = 0.001;
 const TICK_SECONDS = 2 * PART_SECONDS;
 const TICKS_PER_SECOND = 1 / TICK_SECONDS;
-/** Onsets in the tick that stand for all. */
-const ONSETS = 16;
+/** How long before the onset it could have been. */
+const EARLIER_SECONDS = 2;
+/** Onsets in a tick that stand for all: for what the test asks, and for what a run is worth. */
+const ONSETS_ASKED = 4;
+const ONSETS_WEIGHED = 16;
 const FACTOR = 4;
 const DOUBLING = 2;
 /** False alarms a month, and how often a month they may come. */
@@ -38,10 +41,14 @@ const CHANCE_NATS = Math.log((30 * 86_400 * TICKS_PER_SECOND) / FALSE_ALARMS_PER
 /** How long a run is watched. */
 const WATCH_SECONDS = 6;
 
-/** The end of a tick: how long after the onset, and the log ratio against a doubling where chance is ruled out. */
+/** The end of a tick at which chance is ruled out. */
 interface Look {
+  /** After the onset. */
   readonly delay: number;
+  /** The test's log ratio of four times to a doubling. */
   readonly nats: number;
+  /** The same by who knows the tick of the onset. */
+  readonly weightNats: number;
 }
 
 /** A run: the ends of its ticks at which chance is ruled out. */
@@ -56,31 +63,40 @@ export function askOracle(noise: Noise, limits: DelayLimits, runCount: number): 
 function playRun(noise: Noise, seed: number): Looks {
   const { ratePerSecond, phi, clumps } = noise;
   const random = createRandom(seed);
-  const onset = random.uniform();
-  const onsetTick = Math.floor(onset * TICKS_PER_SECOND);
+  const onset = EARLIER_SECONDS + random.uniform();
   const stream = createStream(random, (from) => partMean(ratePerSecond, FACTOR, onset, from), phi, clumps);
-  const steps = (factor: number) =>
-    Array.from({ length: ONSETS }, (_, i) => {
-      const at = (onsetTick + (i + 0.5) / ONSETS) * TICK_SECONDS;
-      return new Likelihood(noise, (from) => partMean(ratePerSecond, factor, at, from));
-    });
-  const quiet = new Likelihood(noise, () => ratePerSecond * PART_SECONDS);
-  const [burst, doubling] = [steps(FACTOR), steps(DOUBLING)];
+  const stepsIn = (ticks: readonly number[], onsets: number, factor: number) =>
+    ticks.flatMap((tick) =>
+      Array.from({ length: onsets }, (_, i) => {
+        const at = (tick + (i + 0.5) / onsets) * TICK_SECONDS;
+        return new Likelihood(noise, (from) => partMean(ratePerSecond, factor, at, from));
+      }),
+    );
+  const endSeconds = onset + WATCH_SECONDS;
+  const ticks = Array.from({ length: Math.ceil(endSeconds * TICKS_PER_SECOND) }, (_, i) => i);
+  const onsetTick = [Math.floor(onset * TICKS_PER_SECOND)];
+  const quiet = new Likelihood(noise, () => ratePerSecond);
+  const asked = [FACTOR, DOUBLING].map((factor) => stepsIn(ticks, ONSETS_ASKED, factor));
+  const weighed = [FACTOR, DOUBLING].map((factor) => stepsIn(onsetTick, ONSETS_WEIGHED, factor));
+  const all = [quiet, ...asked.flat(), ...weighed.flat()];
   const looks: Look[] = [];
-  for (let part = 0; (part + 1) * PART_SECONDS <= onset + WATCH_SECONDS; part++) {
+  for (let part = 0; (part + 1) * PART_SECONDS <= endSeconds; part++) {
     const events = stream();
-    for (const one of [quiet, ...burst, ...doubling]) one.observe(events);
+    for (const one of all) one.observe(events);
     const delay = (part + 1) * PART_SECONDS - onset;
     if (part % 2 === 0 || delay <= 0) continue;
-    const ofBurst = logMean(burst.map(({ nats }) => nats));
-    if (ofBurst - quiet.nats >= CHANCE_NATS) {
-      looks.push({ delay, nats: ofBurst - logMean(doubling.map(({ nats }) => nats)) });
-    }
+    const tick = (part + 1) / 2;
+    const [burst = 0, doubling = 0] = asked.map(
+      (steps) => Math.log(tick) + logMean(steps.slice(0, tick * ONSETS_ASKED).map(({ nats }) => nats)),
+    );
+    if (burst - quiet.nats < CHANCE_NATS) continue;
+    const [weight = 0, other = 0] = weighed.map((steps) => logMean(steps.map(({ nats }) => nats)));
+    looks.push({ delay, nats: burst - doubling, weightNats: weight - other });
   }
   return looks;
 }
 
-/** Mean of the part from `from` when the rate becomes `factor` times as high at `onset`; `createStream` takes it per second. */
+/** Mean of the part from `from`, per second, when the rate becomes `factor` times as high at `onset`. */
 function partMean(ratePerSecond: number, factor: number, onset: number, from: number): number {
   const part = Math.min(1, Math.max(0, (from + PART_SECONDS - onset) / PART_SECONDS));
   return ratePerSecond * (1 + (factor - 1) * part);
@@ -165,7 +181,7 @@ function quantile(runs: readonly Looks[], alarm: (looks: Looks) => Look | undefi
 function doublings(runs: readonly Looks[], alarm: (looks: Looks) => Look | undefined): number {
   const sum = runs.reduce((total, looks) => {
     const look = alarm(looks);
-    return total + (look ? Math.min(1, Math.exp(-look.nats)) : 0);
+    return total + (look ? Math.min(1, Math.exp(-look.weightNats)) : 0);
   }, 0);
   return sum / runs.length;
 }

@@ -15,10 +15,10 @@ import { RIVALS, type RivalKind } from './rivals.js';
 import {
   CURVE_NOISE,
   LONG_RUNS,
-  type Mean,
   type Noise,
   QUIET_SCENARIOS,
   type QuietScenario,
+  riseMean,
   STEP_SCENARIOS,
   type StepScenario,
   WARM_UP_SECONDS,
@@ -112,10 +112,10 @@ function ours(falseAlarmsPerYear = defaultSettings.burst.false_alarms_per_year):
   let parts = 0;
   let isFound = false;
   return (atSeconds, events) => {
-    const transition = detector.observe(atSeconds, PART_SECONDS, events);
+    parts += 1;
+    const transition = detector.observe(atSeconds, PART_SECONDS, events, parts % PARTS_PER_TICK === 0);
     if (transition?.phase === 'start' && (transition.expected === undefined || transition.outgrown !== undefined))
       isFound = true;
-    parts += 1;
     if (!isFound || parts % PARTS_PER_TICK !== 0) return false;
     isFound = false;
     return true;
@@ -203,7 +203,8 @@ function scoreQuiet(scenario: QuietScenario, seeds: number): FalseAlarmRow {
 function measureDelays(detectors: readonly Detector[], scenario: StepScenario, seed: number): number[] {
   const random = createRandom(seed);
   const onset = WARM_UP_SECONDS + random.uniform();
-  const stream = createStream(random, stepMean(scenario, onset), scenario.phi, scenario.clumps);
+  const { ratePerSecond, factor, riseSeconds, phi, clumps } = scenario;
+  const stream = createStream(random, riseMean(ratePerSecond, factor, riseSeconds, onset), phi, clumps);
   const delays = detectors.map(() => Number.POSITIVE_INFINITY);
   let waiting = detectors.length;
   for (let part = 1; waiting > 0 && part * PART_SECONDS <= onset + MISSED_SECONDS; part++) {
@@ -217,15 +218,6 @@ function measureDelays(detectors: readonly Detector[], scenario: StepScenario, s
     }
   }
   return delays;
-}
-
-/** Mean over each part, exact for a step; in a rise by the middle of the part. */
-function stepMean({ ratePerSecond, factor, riseSeconds }: StepScenario, onset: number): Mean {
-  return (from) => {
-    const since = from + PART_SECONDS - onset;
-    const part = riseSeconds > 0 ? (since - PART_SECONDS / 2) / riseSeconds : since / PART_SECONDS;
-    return ratePerSecond * (1 + (factor - 1) * Math.min(1, Math.max(0, part)));
-  };
 }
 
 function scoreStep(scenario: StepScenario, seeds: number): DelayRow {

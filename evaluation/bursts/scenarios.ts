@@ -6,7 +6,7 @@
 import type { Random } from '../random.js';
 import type { DelayLimits } from './burst-oracle.js';
 import type { Clumps } from './traffic.js';
-import { createLongMemory } from './traffic.js';
+import { createLongMemory, PART_SECONDS } from './traffic.js';
 
 export type Mean = (fromSeconds: number) => number;
 
@@ -39,13 +39,22 @@ function steady(name: string, shape: Noise): QuietScenario {
   return { name, ...shape, per: 'hour', seconds: STREAM_SECONDS, createMean: () => () => shape.ratePerSecond };
 }
 
-/** From the usual rate to `factor` times it, in `seconds`, after the warm-up. */
+/** Mean over each part of a rise to `factor` times the rate in `seconds`: exact for a step, else by the middle of the part. */
+export function riseMean(ratePerSecond: number, factor: number, seconds: number, onset: number): Mean {
+  return (from) => {
+    const since = from + PART_SECONDS - onset;
+    const part = seconds > 0 ? (since - PART_SECONDS / 2) / seconds : since / PART_SECONDS;
+    return ratePerSecond * (1 + (factor - 1) * Math.min(1, Math.max(0, part)));
+  };
+}
+
+/** From the usual rate to `factor` times it, in `seconds`, from a random moment after the warm-up. */
 function rise(name: string, shape: Noise, factor: number, seconds: number): QuietScenario {
-  const part = (from: number) => (seconds > 0 ? Math.min(1, Math.max(0, from / seconds)) : from >= 0 ? 1 : 0);
-  const mean: Mean = (from) => shape.ratePerSecond * (1 + (factor - 1) * part(from - WARM_UP_SECONDS));
+  const createMean = (random: Random) =>
+    riseMean(shape.ratePerSecond, factor, seconds, WARM_UP_SECONDS + random.uniform());
   const isDoubling = factor === 2;
   return {
-    ...{ name, ...shape, per: 'run', seconds: WARM_UP_SECONDS + seconds + 60, createMean: () => mean },
+    ...{ name, ...shape, per: 'run', seconds: WARM_UP_SECONDS + seconds + 60, createMean },
     ...(isDoubling && { isDoubling }),
   };
 }

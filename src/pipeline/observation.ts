@@ -246,7 +246,7 @@ class Watch {
     this.#rates.observe(seconds, newEvents, destroyEvents);
     this.#losses.observe(seconds, lostNew + lostDestroy, newEvents + destroyEvents);
     const burstTransition = this.#parts.end(atSeconds, this.#newEvents, lostNew, (part) =>
-      this.#burst.observe(part.atSeconds, part.seconds, part.newEvents),
+      this.#burst.observe(part.atSeconds, part.seconds, part.newEvents, part.isLast),
     );
     const total = this.#burst.snapshot();
     const destinationBursts = this.#destinationBursts.observe(atSeconds, seconds, this.#talkers, total);

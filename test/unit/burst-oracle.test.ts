@@ -26,6 +26,13 @@ describe('askOracle', () => {
     expect(patient ?? 1).toBeLessThan((hasty ?? 0) / 3);
   });
 
+  // With a usual rate that is too low it would find any burst at once.
+  it('has chance to rule out as well: at 10/s and phi 3 that takes longer than telling four times from twice', () => {
+    const clumpy = { ratePerSecond: 10, phi: 3, clumps: 'instants' } as const;
+    expect(askOracle(clumpy, { median: 2, p95: 8 }, 50).doublingsRatio).toBe(1);
+    expect(askOracle(clumpy, { median: 2.7, p95: 8 }, 50).doublingsRatio).toBeLessThan(0.2);
+  });
+
   // The weight of a run of four times stands for a doubling: an equal share by counting doublings would need millions of runs.
   it('is as fast as the rate allows: ten times as much traffic takes no longer than a tick and a half', () => {
     expect(askOracle({ ...poisson, ratePerSecond: 1000 }, BUSY, 200).delays.p95).toBeLessThan(0.375);

@@ -14,25 +14,25 @@ describe('evaluateBursts', () => {
         "10x at 100/s, phi 3": "0.201",
         "10x at 3/s, phi 1": "0.908",
         "4x at 10/s, phi 1": "0.908",
-        "4x at 10/s, phi 3": "4.031",
-        "4x at 10/s, phi 3, at once": "3.793",
-        "4x at 100/s, phi 1": "0.263",
-        "4x at 100/s, phi 10": "1.273",
-        "4x at 100/s, phi 3": "0.299",
+        "4x at 10/s, phi 3": "4.677",
+        "4x at 10/s, phi 3, at once": "4.927",
+        "4x at 100/s, phi 1": "0.281",
+        "4x at 100/s, phi 10": "1.299",
+        "4x at 100/s, phi 3": "0.293",
         "4x at 100/s, phi 3, at once": "0.491",
         "4x at 1000/s, phi 10": "0.263",
         "4x at 3/s, phi 1": "missed",
         "4x at 30/s, phi 3": "1.023",
-        "4x over 2 s at 100/s, phi 3": "2.177",
+        "4x over 2 s at 100/s, phi 3": "2.031",
       }
     `);
   });
 
-  it('alarms on nothing else, but for one doubling of 30 at 10/s', () => {
+  it('alarms on nothing else', () => {
     const ours = scores.falseAlarms.flatMap(({ scenario, alarms }) =>
       alarms[OURS] === 0 || scenario.startsWith('cron') ? [] : [[scenario, alarms[OURS]]],
     );
-    expect(ours).toEqual([['step 2x, 10/s', 1 / 30]]);
+    expect(ours).toEqual([]);
     expect(scores.longRuns.map(({ alarms }) => alarms)).toEqual(scores.longRuns.map(() => 0));
   });
 
@@ -76,10 +76,10 @@ describe('evaluateBursts', () => {
     );
     expect(Object.fromEntries(asked)).toMatchInlineSnapshot(`
       {
-        "4x at 10/s, phi 1": "0.801",
-        "4x at 100/s, phi 1": "0.265",
-        "4x at 100/s, phi 3": "0.263",
-        "4x at 100/s, phi 3, at once": "0.408",
+        "4x at 10/s, phi 1": "1.015",
+        "4x at 100/s, phi 1": "0.278",
+        "4x at 100/s, phi 3": "0.278",
+        "4x at 100/s, phi 3, at once": "0.412",
       }
     `);
   });

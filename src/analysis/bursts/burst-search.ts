@@ -3,15 +3,16 @@
  *
  *   ... slow average (half-life 10 min), fed 8 s late | 30 s before the window (near) | window, half a tick to 8 s | now
  *
- * "Usual" is the larger of the two averages: a burst never enters the slow one, and the near one follows ramps, so a slow rise to
- * any level is none. A window counts when it (a) holds the ratio, (b) cannot be half of it on a log scale (a doubling, for 4),
- * (c) has an excess worth telling, and (d) is more surprising than the false-alarm allowance permits, by the traffic's own
- * dispersion. (a) to (c) are cheap and end the search of nearly every tick. Stationary noise is stopped by (d), steps and ramps
- * by (a) and (b). Source of the ratio-restricted windows: Ward et al., "Poisson-FOCuS" (JASA 2023).
+ * "Usual" is the larger of the slow average and what the near one certainly is: a burst never enters the slow one, and the near
+ * one follows ramps, so a slow rise to any level is none. A window counts when it (a) holds the ratio, (b) has an excess worth
+ * telling, and (c) is more surprising than the false-alarm allowance permits, by the traffic's own dispersion. The most
+ * surprising one is a burst when (d) a step explains it better than a smaller step or a rise (`step-evidence.ts`). (a) and (b) are
+ * cheap and end the search of nearly every tick. Source of the ratio-restricted windows: Ward et al., "Poisson-FOCuS" (JASA 2023).
  */
-import { likelihoodRatio, surprise } from './count-tail.js';
+import { surprise } from './count-tail.js';
 import { Dispersion } from './dispersion.js';
 import { QuietHistory } from './quiet-history.js';
+import { isStep } from './step-evidence.js';
 
 /** What a window must reach. */
 export interface SearchLimits {
@@ -35,7 +36,7 @@ export interface Finding {
   readonly surprise: number;
 }
 
-/** Longest window a burst is looked for in, seconds: a rise that takes over 10 s to reach the ratio is growth. */
+/** Longest window a burst is looked for in, seconds. */
 const WINDOW_MAX_SECONDS = 8;
 /** The near average: this long before the window. */
 export const NEAR_SECONDS = 30;
@@ -46,43 +47,26 @@ const SLOW_HALF_LIFE_SECONDS = 600;
 const SLOW_MEMORY_SECONDS = SLOW_HALF_LIFE_SECONDS / Math.LN2;
 /** The slow average takes blocks of this many seconds, each at most twice what is usual and a little. */
 const SLOW_BLOCK_SECONDS = 4;
+/** The near average less so many standard deviations is usual, once the slow one is this old: else noise would raise it. */
+const NEAR_SIGMAS = 1;
+const NEAR_SLOW_SECONDS = 60;
 /**
  * A true ratio is measured with noise, and its first tick is only partly in it: a window must reach this part of it
- * (or half way from 1 to it, for ratios below 2) ...
+ * (or half way from 1 to it, for ratios below 2).
  */
 const MEASURED_RATIO = 0.7;
-/**
- * ... and the longest window, in which the first tick does not matter, this part. With 0.85 one burst in 15 is missed at 10/s and
- * phi 3, where what is usual is itself not known to a tenth, and one in 90 that rises over 2 s at 100/s.
- */
-const MEASURED_RATIO_LONG = 0.8;
-/**
- * Spans before the window that it is compared with besides, each less so many standard deviations: the longer it is, the less it
- * is chance that it was high.
- */
-const RECENT_SPANS = [
-  { seconds: 1, sigmas: 1.25 },
-  { seconds: 3, sigmas: 1 },
-  { seconds: 10, sigmas: 0.4 },
-] as const;
 /** The sum that spares the search takes this part of the ratio, once the slow average is this old and moves by less than that. */
 const GATE_PART = 0.9;
 const GATE_SECONDS = 60;
 /** phi is itself estimated: its excess over 1 is taken this many times, and up to so much more where clumps are under one a second. */
-const PHI_CAUTION = 1.1;
+const PHI_CAUTION = 1.3;
 const PHI_CAUTION_FEW = 0.15;
 /**
- * Log likelihood ratio against the root of the ratio, nats. A window of w < 1 s must reach 0.75 ln(1/w) more: there are more of them
- * until a small step is recent traffic.
+ * A window in which the ratio shows on average less than this part of the surprise that is asked finds no burst of it, only chance
+ * or something larger. It must be so many nats more surprising: the allowance is kept for the windows that find bursts.
  */
-const HALF_RATIO_MIN = 4;
-const HALF_RATIO_SHORT = 0.75;
-/**
- * A window up to a second must be within so many standard deviations of the ratio to what is usual, unless it has
- * `MEASURED_RATIO_LONG` of it. A longer one holds the rise itself, when that takes 2 s, and has time to rule a doubling out.
- */
-const FULL_RATIO_SIGMAS = 2.4;
-const FULL_RATIO_SECONDS = 1;
+const FEW_PART = 0.8;
+const FEW_NATS = 1.5;
 /** Below this many usual events a window shorter than `SHORT_SECONDS` is none: how clumpy so small counts are is not known well. */
 const SHORT_SECONDS = 0.2;
 const SHORT_EVENTS_MIN = 4;
@@ -91,7 +75,6 @@ const SHORT_EVENTS_MIN = 4;
 export class BurstSearch {
   #limits: SearchLimits;
   #measuredRatio: number;
-  #measuredRatioLong: number;
   readonly #history = new QuietHistory();
   readonly #dispersion: Dispersion;
   #slowPerSecond = 0;
@@ -108,7 +91,6 @@ export class BurstSearch {
   constructor(limits: SearchLimits, priorPhi: number) {
     this.#limits = limits;
     this.#measuredRatio = measuredRatio(limits);
-    this.#measuredRatioLong = measuredRatioLong(limits);
     this.#dispersion = new Dispersion(priorPhi);
   }
 
@@ -116,7 +98,6 @@ export class BurstSearch {
   configure(limits: SearchLimits): void {
     this.#limits = limits;
     this.#measuredRatio = measuredRatio(limits);
-    this.#measuredRatioLong = measuredRatioLong(limits);
   }
 
   /** Whether there is no traffic to compare with yet. */
@@ -138,7 +119,10 @@ export class BurstSearch {
 
   /** The usual rate before the newest `skipTicks` ticks. */
   usualPerSecond(skipTicks: number): number {
-    return Math.max(this.#slowPerSecond, this.#history.ratePerSecond(skipTicks, NEAR_SECONDS) ?? 0);
+    const nearPerSecond = this.#history.ratePerSecond(skipTicks, NEAR_SECONDS) ?? 0;
+    if (this.#slowSeconds < NEAR_SLOW_SECONDS) return Math.max(this.#slowPerSecond, nearPerSecond);
+    const phi = this.#dispersion.phi(WINDOW_MAX_SECONDS);
+    return Math.max(this.#slowPerSecond, nearPerSecond - NEAR_SIGMAS * Math.sqrt((phi * nearPerSecond) / NEAR_SECONDS));
   }
 
   /** The most surprising window that ends now, if it reaches all limits. */
@@ -160,7 +144,7 @@ export class BurstSearch {
       const finding = this.#judge(ticks, seconds, events);
       if (finding && (best === undefined || finding.surprise > best.surprise)) best = finding;
     }
-    return best;
+    return best && this.#isStep(best) ? best : undefined;
   }
 
   /** Learns from the newest tick. */
@@ -194,42 +178,23 @@ export class BurstSearch {
     this.#takenEvents = this.#history.totalEvents;
   }
 
-  /**
-   * What the traffic just before the window certainly was (its lower confidence bound): after a small step, or on a ramp, that is
-   * more than usual.
-   */
-  #recentPerSecond(skipTicks: number, phi: number): number {
-    const history = this.#history;
-    let largest = 0;
-    for (const { seconds, sigmas } of RECENT_SPANS) {
-      const events = (history.ratePerSecond(skipTicks, seconds) ?? 0) * seconds;
-      largest = Math.max(largest, (events - sigmas * Math.sqrt(phi * events)) / seconds);
-    }
-    return largest;
-  }
-
   #judge(ticks: number, seconds: number, events: number): Finding | undefined {
     const { ratio, floorPerSecond, excessMin, surpriseMin } = this.#limits;
     const baselinePerSecond = this.usualPerSecond(ticks);
+    const expected = Math.max(baselinePerSecond, floorPerSecond) * seconds;
+    if (events < this.#measuredRatio * expected || events - expected < excessMin) return undefined;
     const phi = this.#dispersion.phi(seconds);
-    const recentPerSecond = this.#recentPerSecond(ticks, this.#dispersion.phi(WINDOW_MAX_SECONDS));
-    const expected = Math.max(baselinePerSecond, recentPerSecond, floorPerSecond) * seconds;
-    const long = Math.min(1, seconds / WINDOW_MAX_SECONDS);
-    const measuredRatio = this.#measuredRatio + (this.#measuredRatioLong - this.#measuredRatio) * long;
-    if (events < measuredRatio * expected || events - expected < excessMin) return undefined;
-    const usual = Math.max(baselinePerSecond, floorPerSecond) * seconds;
-    if (seconds <= FULL_RATIO_SECONDS * 1.02 && events < this.#fullRatioMin(usual, phi)) return undefined;
-    const halfRatioMin = HALF_RATIO_MIN + HALF_RATIO_SHORT * Math.max(0, -Math.log(seconds));
-    if (likelihoodRatio(events, Math.sqrt(ratio) * expected, phi) < halfRatioMin) return undefined;
     const caution = PHI_CAUTION + PHI_CAUTION_FEW * Math.min(1, (phi * seconds) / expected);
     const surprised = surprise(events, expected, 1 + (phi - 1) * caution);
-    return surprised < surpriseMin ? undefined : { ticks, seconds, events, baselinePerSecond, surprise: surprised };
+    const meanNats = (expected * (ratio * Math.log(ratio) - (ratio - 1))) / phi;
+    const least = meanNats < FEW_PART * surpriseMin ? surpriseMin + FEW_NATS : surpriseMin;
+    return surprised < least ? undefined : { ticks, seconds, events, baselinePerSecond, surprise: surprised };
   }
 
-  /** The least count that is not clearly below the full ratio to `usual` ones. */
-  #fullRatioMin(usual: number, phi: number): number {
-    const full = this.#limits.ratio * usual;
-    return Math.min(usual * this.#measuredRatioLong, full - FULL_RATIO_SIGMAS * Math.sqrt(phi * full));
+  #isStep({ ticks, baselinePerSecond }: Finding): boolean {
+    const { ratio, floorPerSecond } = this.#limits;
+    const usualPerSecond = Math.max(baselinePerSecond, floorPerSecond);
+    return isStep({ history: this.#history, dispersion: this.#dispersion, ticks, usualPerSecond, ratio });
   }
 
   #learnSlowly(blockSeconds: number): void {
@@ -246,8 +211,4 @@ export class BurstSearch {
 
 function measuredRatio({ ratio }: SearchLimits): number {
   return Math.max(ratio * MEASURED_RATIO, (1 + ratio) / 2);
-}
-
-function measuredRatioLong(limits: SearchLimits): number {
-  return Math.max(limits.ratio * MEASURED_RATIO_LONG, measuredRatio(limits));
 }

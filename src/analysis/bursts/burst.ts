@@ -6,8 +6,8 @@
  *                                                                                     │ usual: 10 min at the new level
  * A burst whose turn it is (`recurrence.ts`) is expected; one that outgrows its kind is told as a start once more.
  *
- * `falseAlarmsPerYear` is half ticks a year x the chance of the most surprising window. That 64 windows end with each is made up for
- * by PHI_CAUTION of the search, set so that simulated months of steady traffic (`evaluation/bursts`; Poisson to phi 5, from 10/s)
+ * `falseAlarmsPerYear` is ticks a year x the chance of the most surprising window. That 64 windows end with each is made up for
+ * by PHI_CAUTION of the search, set so that simulated months of steady traffic (`evaluation/bursts`; Poisson to phi 10, from 10/s)
  * show no more than is stated. Not found: steps below 0.7 of the ratio, rises that take over 20 s, a second step within a burst.
  * Sources: Ward et al., "Poisson-FOCuS" (JASA 2023): ratio-restricted windows; Lorden (1971): no method is much faster.
  */
@@ -100,8 +100,8 @@ const IDLE_LEARN_SECONDS = 30;
 const MIN_TICK_SECONDS = 0.1;
 /** Excess in a window, in seconds at the minimum rate. */
 const EXCESS_SECONDS = 1;
-/** Halves of ticks in a year. Counted in whole ticks, clumpy traffic of 10/s and 30/s had twice the false alarms that are stated. */
-const TESTS_PER_YEAR = (365.25 * 86_400) / (TICK_SECONDS / 2);
+/** Ticks in a year. Their halves only say when it began: a burst found at one could not be told before the end of the tick. */
+const TESTS_PER_YEAR = (365.25 * 86_400) / TICK_SECONDS;
 /** A burst ends below this many times the baseline, or half way to what is a burst. */
 const END_RATIO = 1.5;
 const END_RATIO_PART = 0.75;
@@ -137,8 +137,11 @@ export class BurstDetector {
     this.#search.configure(limitsOf(settings));
   }
 
-  /** Takes the tick of `seconds` that ended `atSeconds`, with the new events received and lost in it. */
-  observe(atSeconds: number, seconds: number, newEvents: number): BurstTransition | undefined {
+  /**
+   * Takes the tick of `seconds` that ended `atSeconds`, or a part of one, with the new events received and lost in it. A burst is
+   * looked for at the last part.
+   */
+  observe(atSeconds: number, seconds: number, newEvents: number, isLast = true): BurstTransition | undefined {
     if (seconds > 0 && seconds < Number.POSITIVE_INFINITY) this.#pendingSeconds += seconds;
     if (newEvents > 0 && newEvents < Number.POSITIVE_INFINITY) this.#pendingEvents += newEvents;
     if (this.#pendingSeconds < MIN_TICK_SECONDS) return undefined;
@@ -149,7 +152,7 @@ export class BurstDetector {
     if (this.#active) return this.#observeActive(this.#active, tickSeconds, events);
     if (!this.#isTrafficKnown(tickSeconds, events)) return undefined;
     this.#search.push(tickSeconds, events);
-    const finding = this.#search.search();
+    const finding = isLast ? this.#search.search() : undefined;
     if (finding) return this.#begin(finding, atSeconds);
     this.#search.learn(tickSeconds, events);
     return undefined;

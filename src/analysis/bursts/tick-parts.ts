@@ -12,6 +12,8 @@ export interface TickPart {
   readonly atSeconds: number;
   readonly seconds: number;
   readonly newEvents: number;
+  /** Whether the tick ends with it. */
+  readonly isLast: boolean;
 }
 
 /** Where a cut may be: two drains apart at most, so that one nearly always falls in. */
@@ -64,9 +66,13 @@ export class TickParts {
     const seconds = atSeconds - startSeconds;
     const events = newEvents + lostEvents + backEvents;
     if (cut === undefined || lostEvents > 0 || atSeconds - cut.atSeconds < CUT_FROM_SECONDS) {
-      return [{ atSeconds, seconds, newEvents: events }];
+      return [{ atSeconds, seconds, newEvents: events, isLast: true }];
     }
-    const first = { ...cut, seconds: cut.atSeconds - startSeconds, newEvents: cut.newEvents + backEvents };
-    return [first, { atSeconds, seconds: seconds - first.seconds, newEvents: events - first.newEvents }];
+    const first = {
+      ...{ atSeconds: cut.atSeconds, seconds: cut.atSeconds - startSeconds },
+      ...{ newEvents: cut.newEvents + backEvents, isLast: false },
+    };
+    const rest = { seconds: seconds - first.seconds, newEvents: events - first.newEvents };
+    return [first, { atSeconds, ...rest, isLast: true }];
   }
 }
