@@ -216,19 +216,25 @@ describe('forecast', () => {
       lifetimes.advance({ atSeconds: at, seconds: TICK });
     }
     const view = lifetimes.view();
-    const ask = (believedRatio: number) => {
-      const growth = { slope: 2, growth: 0.02, exponentialWeight: 1, believedRatio, windowSeconds: 60 };
+    const ask = (believedRatio: number, burstAgeSeconds?: number) => {
+      const growth = { slope: 2, growth: 0.02, exponentialWeight: 1, believedRatio, windowSeconds: 200 };
       // Even they settle well below max.
       const hazards = new Float64Array(AGE_BINS).fill(0.01);
       const classes = view.classes.map((learned) => ({
         ...{ ...learned, hazards, frontierSeconds: AGE_BINS, confirmedSeconds: AGE_BINS },
         trend: { ...learned.trend, ...growth },
       }));
-      return forecast({ ...EMPTY, table, lifetimes: { ...view, classes } });
+      const burst = { ...PAST, active: { onsetSeconds: 0, ratePerSecond: 400, ratio: 4 } };
+      const since = burstAgeSeconds === undefined ? {} : { burst, burstAgeSeconds };
+      return forecast({ ...EMPTY, table, lifetimes: { ...view, classes }, ...since });
     };
+    const sure = ask(1).probabilityFull10m ?? 0;
     expect(ask(0.3).verdict).toBe('fills');
-    expect(ask(0.3).probabilityFull10m).toBeCloseTo(0.3, 1);
-    expect(ask(1).probabilityFull10m).toBeGreaterThan(0.9);
+    expect(sure).toBeGreaterThan(0.8);
+    expect(ask(0.3).probabilityFull10m).toBeCloseTo(0.3 * sure, 2);
+    // Nor on what the step of a burst explains.
+    expect(ask(1, 250).probabilityFull10m).toBeGreaterThan(0.6);
+    expect(ask(1, 150).probabilityFull10m).toBeLessThan(0.01);
   });
 
   it('sees a step fill without a burst when the lifetimes are known', () => {

@@ -47,6 +47,18 @@ describe('fitTrend', () => {
     }
   });
 
+  it('does not take a step within a bin for growth either', () => {
+    let taken = 0;
+    for (let seed = 1; seed <= 60; seed++) {
+      const trend = fitTrend(
+        windowsOf((ago) => (ago < 26 ? 8 : 2), 256, seed),
+        1,
+      );
+      if ((trend?.exponentialWeight ?? 0) * (trend?.believedRatio ?? 0) > 0.5) taken += 1;
+    }
+    expect(taken).toBeLessThanOrEqual(1);
+  });
+
   it('does not take a step of a small class for growth', () => {
     let growing = 0;
     for (let seed = 1; seed <= 60; seed++) {

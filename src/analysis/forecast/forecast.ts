@@ -15,7 +15,7 @@ import { SWEEP_SECONDS } from './collector.js';
 import { FirstPassage, type WeightedPath } from './first-passage.js';
 import type { LifetimesView } from './lifetimes.js';
 import { burstLastsRatio, riseLastsRatio } from './persistence.js';
-import { type Projection, project } from './projection.js';
+import { EXPONENTIAL_PERSISTENCE, type Projection, project } from './projection.js';
 import { HORIZON_SECONDS, learnedRatioOf, type World } from './survival.js';
 import type { Unassured } from './unassured.js';
 
@@ -113,7 +113,7 @@ export function forecast(input: ForecastInput): Forecast {
     }));
   const paths = pathsOf(lifetimes);
   const passage = new FirstPassage(paths, max);
-  const rise = riseIn(lifetimes);
+  const rise = riseIn(lifetimes, input.burstAgeSeconds);
   const isPlayed = rise !== undefined && reachedBy(passage) >= LIKELY_MIN;
   const evenly = isPlayed ? { ...rise, reached: reachedBy(new FirstPassage(pathsOf(rise.evenly), max)) } : undefined;
   const known = { probabilityFull10m: probabilityFull(passage, input, evenly), learnedRatio };
@@ -176,14 +176,17 @@ interface Rise {
   readonly evenly: LifetimesView;
 }
 
-function riseIn(lifetimes: LifetimesView): Rise | undefined {
+/** What began before a burst did is explained by its step: growth is as old as the burst at most, and exponential only within it. */
+function riseIn(lifetimes: LifetimesView, burstAgeSeconds = Number.POSITIVE_INFINITY): Rise | undefined {
   let [slope, ageSeconds, exponentialRatio, believedRatio] = [0, 0, 0, 0];
   for (const { trend } of lifetimes.classes) {
     if (trend.slope <= 0) continue;
     slope += trend.slope;
-    ageSeconds += trend.slope * trend.windowSeconds;
-    exponentialRatio += trend.slope * trend.exponentialWeight;
-    believedRatio += trend.slope * trend.exponentialWeight * trend.believedRatio;
+    ageSeconds += trend.slope * Math.min(trend.windowSeconds, burstAgeSeconds);
+    // As far as it is more likely exponential than not.
+    const exponential = trend.slope * Math.max(0, 2 * trend.exponentialWeight - 1);
+    exponentialRatio += exponential;
+    if (trend.windowSeconds <= burstAgeSeconds) believedRatio += exponential * trend.believedRatio;
   }
   if (slope === 0) return undefined;
   const classes = lifetimes.classes.map((learned) =>
@@ -219,9 +222,10 @@ function probabilityFull(
   return Math.min(1, sum);
 }
 
-/** Probability that it goes on so long: a line as any rise does, exponential growth if it is there at all. */
+/** Probability that it goes on so long: a line as any rise does, exponential growth if it is there at all, and longer. */
 function risesFor({ ageSeconds, exponentialRatio, believedRatio }: Rise, horizonSeconds: number): number {
-  return (1 - exponentialRatio) * riseLastsRatio(ageSeconds, horizonSeconds) + believedRatio;
+  const grows = riseLastsRatio(ageSeconds, horizonSeconds / EXPONENTIAL_PERSISTENCE);
+  return (1 - exponentialRatio) * riseLastsRatio(ageSeconds, horizonSeconds) + believedRatio * grows;
 }
 
 function full(input: ForecastInput, max: number): Forecast {

@@ -27,7 +27,7 @@ const MEMORY_SECONDS_MIN = 180;
 const MEMORY_SECONDS_MAX = 7200;
 /** Kept of the comparison with what was expected, from sweep to sweep. */
 const RATIO_KEPT = 0.4;
-const RATIO_PRIOR = 10;
+const RATIO_PRIOR = 3;
 /** A ratio of hazards counts when it is this many standard deviations and this factor away from 1. */
 const RATIO_SIGMAS = 4;
 const RATIO_FACTOR = 1.5;

@@ -40,13 +40,14 @@ export interface ProjectionInput {
 
 /** Growth goes on for so many times as long as it has been seen; what feeds on itself longer than what does not. */
 const LINEAR_PERSISTENCE = 2;
-const EXPONENTIAL_PERSISTENCE = 3;
+export const EXPONENTIAL_PERSISTENCE = 3;
 /** Exponential growth ends at so many times the present rate. */
 const GROWTH_FACTOR_MAX = 8;
 /** Below this probability exponential growth is not followed. */
 const EXPONENTIAL_MIN = 0.02;
-/** Error of the model itself, relative to the change it predicts. */
-const MODEL_ERROR_RATIO = 0.005;
+/** Error of the model itself, relative to the change it predicts, once it looks that far ahead; less before. */
+const MODEL_ERROR_RATIO = 0.008;
+const MODEL_ERROR_SECONDS = 60;
 /** Error of the learned survival, relative to what arrives or leaves by it. */
 const SURVIVAL_ERROR_RATIO = 0.015;
 /** Error of what the dump let expect of the entries that were there before, relative to what leaves of them. */
@@ -164,7 +165,7 @@ function combine({ lifetimes, count, horizons, sweeps, sums, initial, expiredNow
       (sums.cameVariance[i] ?? 0) +
       (expired - fewer) ** 2 +
       peakError ** 2 +
-      (MODEL_ERROR_RATIO * ((mean[i] ?? 0) - count)) ** 2 +
+      (MODEL_ERROR_RATIO * Math.min(1, horizon / MODEL_ERROR_SECONDS) * ((mean[i] ?? 0) - count)) ** 2 +
       (INITIAL_ERROR_RATIO * (initialNow - initialThen)) ** 2;
     if (sweep !== undefined) {
       expired = Math.min(expired, (expiring * (horizon - sweep)) / seconds);

@@ -176,20 +176,21 @@ function fitLine({ counts, binSeconds }: BinnedCounts, dispersion: number): Fit 
   return { ...fit, rates: [Math.min(ratePerSecond, measuredRate), Math.max(ratePerSecond, measuredRate)] };
 }
 
-/** The least misfit of two levels with a step between them. */
-function misfitOfStep({ counts, binSeconds }: BinnedCounts, dispersion: number): number {
+/** The least misfit of two levels with a step between them, somewhere within a bin. */
+function misfitOfStep({ counts }: BinnedCounts, dispersion: number): number {
   let after = 0;
   for (const count of counts) after += count;
   let before = 0;
   let least = Number.POSITIVE_INFINITY;
-  for (let split = 1; split < counts.length; split++) {
-    before += counts[split - 1] ?? 0;
-    after -= counts[split - 1] ?? 0;
-    const low = before / split / binSeconds;
-    const high = after / (counts.length - split) / binSeconds;
-    let misfit = 0;
+  for (let at = 1; at < counts.length - 1; at++) {
+    before += counts[at - 1] ?? 0;
+    const within = counts[at] ?? 0;
+    const low = before / at;
+    const high = (after - before - within) / (counts.length - at - 1);
+    // The step is where it explains what is in its bin.
+    let misfit = misfitOf(within, Math.max(Math.min(low, high), Math.min(Math.max(low, high), within)), dispersion);
     for (let i = 0; i < counts.length; i++) {
-      misfit += misfitOf(counts[i] ?? 0, (i < split ? low : high) * binSeconds, dispersion);
+      if (i !== at) misfit += misfitOf(counts[i] ?? 0, i < at ? low : high, dispersion);
     }
     least = Math.min(least, misfit);
   }
