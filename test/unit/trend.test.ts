@@ -49,14 +49,17 @@ describe('fitTrend', () => {
 
   it('does not take a step within a bin for growth either', () => {
     let taken = 0;
-    for (let seed = 1; seed <= 60; seed++) {
-      const trend = fitTrend(
-        windowsOf((ago) => (ago < 26 ? 8 : 2), 256, seed),
-        1,
-      );
-      if ((trend?.exponentialWeight ?? 0) * (trend?.believedRatio ?? 0) > 0.5) taken += 1;
+    for (let onset = 18; onset < 60; onset++) {
+      for (let seed = 1; seed <= 40; seed++) {
+        const trend = fitTrend(
+          windowsOf((ago) => (ago < onset ? 8 : 2), 128, 1000 * seed + onset),
+          1,
+        );
+        if ((trend?.exponentialWeight ?? 0) * (trend?.believedRatio ?? 0) > 0.5) taken += 1;
+      }
     }
-    expect(taken).toBeLessThanOrEqual(1);
+    // Of 1,680; it was 15 when a step had to be between two bins.
+    expect(taken).toBeLessThanOrEqual(4);
   });
 
   it('does not take a step of a small class for growth', () => {
