@@ -9,7 +9,7 @@
  * surprising one is a burst when (d) a step explains it better than a smaller step or a rise (`step-evidence.ts`). (a) and (b) are
  * cheap and end the search of nearly every tick. Source of the ratio-restricted windows: Ward et al., "Poisson-FOCuS" (JASA 2023).
  */
-import { surprise } from './count-tail.js';
+import { factorNats, surprise } from './count-tail.js';
 import { Dispersion } from './dispersion.js';
 import { QuietHistory } from './quiet-history.js';
 import { isStep } from './step-evidence.js';
@@ -186,7 +186,7 @@ export class BurstSearch {
     const phi = this.#dispersion.phi(seconds);
     const caution = PHI_CAUTION + PHI_CAUTION_FEW * Math.min(1, (phi * seconds) / expected);
     const surprised = surprise(events, expected, 1 + (phi - 1) * caution);
-    const meanNats = (expected * (ratio * Math.log(ratio) - (ratio - 1))) / phi;
+    const meanNats = factorNats(ratio * expected, expected, ratio) / phi;
     const least = meanNats < FEW_PART * surpriseMin ? surpriseMin + FEW_NATS : surpriseMin;
     return surprised < least ? undefined : { ticks, seconds, events, baselinePerSecond, surprise: surprised };
   }

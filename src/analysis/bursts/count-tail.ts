@@ -22,6 +22,11 @@ export function likelihoodRatio(events: number, expected: number, phi: number): 
   return gain - (events + size) * Math.log((events + size) / (expected + size));
 }
 
+/** Log likelihood ratio of `factor` times the expected Poisson mean to the mean itself, nats; below 0 when that is less likely. */
+export function factorNats(events: number, expected: number, factor: number): number {
+  return events * Math.log(factor) - (factor - 1) * expected;
+}
+
 /** -ln P(N >= events) for a count with mean `expected` and variance `phi` times it, in nats; 0 up to the mean. */
 export function surprise(events: number, expected: number, phi: number): number {
   if (!(events > expected) || expected <= 0) return 0;

@@ -9,6 +9,7 @@
  * second old explains a high quarter of a second better than a new and larger one. The limits are Wald's (1945): e^-limit of
  * the others pass. A log likelihood ratio is divided by the dispersion of its stretch, of the window and of what lies before it.
  */
+import { factorNats } from './count-tail.js';
 import type { Dispersion } from './dispersion.js';
 import type { QuietHistory } from './quiet-history.js';
 
@@ -60,7 +61,8 @@ export function isStep(question: StepQuestion): boolean {
   const { history, dispersion, ticks, usualPerSecond, ratio } = question;
   const seconds = history.seconds(ticks);
   const root = Math.sqrt(ratio);
-  const meanNats = (usualPerSecond * seconds * (ratio * Math.log(root) - (ratio - root))) / dispersion.phi(seconds);
+  const usual = usualPerSecond * seconds;
+  const meanNats = factorNats(ratio * usual, root * usual, root) / dispersion.phi(seconds);
   const late = (meanNats - SMALL_STEP_EARLY.meanNats) / (SMALL_STEP_LATE.meanNats - SMALL_STEP_EARLY.meanNats);
   const part = Math.min(1, Math.max(0, late));
   const short = seconds < SHORT_SECONDS ? SMALL_STEP_SHORT_NATS : 0;
@@ -75,7 +77,7 @@ export function natsOverSmallStep({ history, dispersion, ticks, usualPerSecond, 
   const windowEvents = history.events(ticks);
   const windowPhi = dispersion.phi(windowSeconds);
   const root = Math.sqrt(ratio);
-  const window = (factor: number) => nats(windowEvents, usualPerSecond * windowSeconds, factor) / windowPhi;
+  const window = (factor: number) => factorNats(windowEvents, usualPerSecond * windowSeconds, factor) / windowPhi;
   const [windowFull, windowRoot] = [window(ratio), window(root)];
   let full = Number.NEGATIVE_INFINITY;
   let small = Number.NEGATIVE_INFINITY;
@@ -87,8 +89,8 @@ export function natsOverSmallStep({ history, dispersion, ticks, usualPerSecond, 
     const stretchSeconds = isWithin ? seconds : seconds - windowSeconds;
     const phi = dispersion.phi(stretchSeconds);
     const expected = usualPerSecond * stretchSeconds;
-    full = logSum(full, (isWithin ? 0 : windowFull) + nats(events, expected, ratio) / phi);
-    small = logSum(small, (isWithin ? 0 : windowRoot) + nats(events, expected, root) / phi);
+    full = logSum(full, (isWithin ? 0 : windowFull) + factorNats(events, expected, ratio) / phi);
+    small = logSum(small, (isWithin ? 0 : windowRoot) + factorNats(events, expected, root) / phi);
   }
   return full - small;
 }
@@ -102,13 +104,13 @@ export function natsOverRise(question: StepQuestion): number {
   let steps = Number.NEGATIVE_INFINITY;
   let rises = Number.NEGATIVE_INFINITY;
   stretches.forEach(({ seconds, events, sinceSeconds, phi }, last) => {
-    step += nats(events, usualPerSecond * seconds, ratio) / phi;
+    step += factorNats(events, usualPerSecond * seconds, ratio) / phi;
     let rise = 0;
     for (let i = 0; i <= last; i++) {
       const block = stretches[i];
       if (block === undefined) continue;
       const factor = 1 + slope * (sinceSeconds - block.sinceMiddle);
-      rise += nats(block.events, usualPerSecond * block.seconds, factor) / block.phi;
+      rise += factorNats(block.events, usualPerSecond * block.seconds, factor) / block.phi;
     }
     // A longer block stands for more beginnings.
     steps = logSum(steps, step + Math.log(seconds));
@@ -141,11 +143,6 @@ function blocks({ history, dispersion, ticks }: StepQuestion): Stretch[] {
       ...{ sinceMiddle: sinceSeconds - seconds / 2, phi: dispersion.phi(seconds) },
     };
   });
-}
-
-/** Log likelihood ratio of `factor` times the expected Poisson mean to the mean itself. */
-function nats(events: number, expected: number, factor: number): number {
-  return events * Math.log(factor) - (factor - 1) * expected;
 }
 
 function logSum(a: number, b: number): number {
