@@ -313,7 +313,8 @@ export class Hazards {
     const isLeft = lookupHazard > 1e-6 ? -Math.expm1(-lookupHazard) / lookupHazard : 1;
     const [survival, hazards, expired, liveRatios] = [this.#survival, this.#hazards, this.#expired, this.#liveRatios];
     // When far fewer end than used to, fewer are waiting, and the others live.
-    const ending = this.hazardRatio < HANGING_RATIO ? this.hazardRatio : 1;
+    const { hazardRatio } = this;
+    const ending = hazardRatio < HANGING_RATIO ? hazardRatio : 1;
     let expiredEntries = 0;
     for (let bin = AGES_SECONDS; bin >= 0; bin--) {
       const from = bin === AGES_SECONDS ? bin : bin - 1;

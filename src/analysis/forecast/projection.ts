@@ -10,6 +10,7 @@
  * variances are those of independent flows, of clumpy arrivals, and of what is only estimated.
  */
 
+import { sumOverAges, sumsBelowAges } from './age-sums.js';
 import { AGES_SECONDS } from './hazards.js';
 import { initialParts } from './initial-entries.js';
 import type { ClassLifetimes, LifetimesView } from './lifetimes.js';
@@ -103,8 +104,9 @@ export function project(input: ProjectionInput, world: World): Projection {
   for (const learned of lifetimes.classes) {
     writeSurvival(curve, learned, world, lifetimes.timeouts);
     for (const assumed of lifetimes.assumed) if (assumed.protocol === learned.protocol) shiftSurvival(curve, assumed);
-    addSurvivors(curve, learned, scale, horizons, sums);
-    addArrivals(curve, learned, lifetimes.dispersion, horizons, sums);
+    const younger = sumsBelowAges(curve);
+    addSurvivors(younger, learned, scale, horizons, sums);
+    addArrivals(curve, younger, learned, lifetimes.dispersion, horizons, sums);
   }
   const expiredNow = tracked.expired * scale + initial.expired;
   return combine({ ...input, horizons, sweeps, sums, initial, expiredNow, world });
@@ -194,7 +196,7 @@ function trackedEntries({ classes }: LifetimesView): { total: number; expired: n
   let expired = 0;
   for (const learned of classes) {
     expired += learned.expired;
-    total += learned.expired + learned.liveByAge.reduce((sum, entries) => sum + entries, 0);
+    total += learned.expired + sumOverAges(learned.liveByAge);
   }
   return { total, expired };
 }
@@ -249,11 +251,11 @@ function metHazard(left: number, expired: number): number {
 }
 
 /**
- * The class's live entries that are still live at each horizon. Within a group of ages as many were born each second; what a
+ * The class's live entries that are still live at each horizon; `younger` has the sums of its curve below each age. Within a group of ages as many were born each second; what a
  * timeout ends leaves it second by second, not at once.
  */
 function addSurvivors(
-  curve: Float64Array,
+  younger: Float64Array,
   learned: ClassLifetimes,
   scale: number,
   horizons: readonly number[],
@@ -261,7 +263,6 @@ function addSurvivors(
 ): void {
   const { liveByAge } = learned;
   const leaving = new Float64Array(horizons.length);
-  const younger = sumsBelow(curve);
   for (let age = 0; age <= AGES_SECONDS; ) {
     const group = age < FINE_AGES_SECONDS ? 1 : Math.min(AGE_GROUP_SECONDS, Math.max(1, AGES_SECONDS - age));
     let entries = 0;
@@ -288,16 +289,10 @@ function addSurvivors(
   }
 }
 
-/** Sum of a curve over all ages below one. */
-function sumsBelow(curve: Float64Array): Float64Array {
-  const sums = new Float64Array(curve.length + 1);
-  for (let age = 0; age < curve.length; age++) sums[age + 1] = (sums[age] ?? 0) + (curve[age] ?? 0);
-  return sums;
-}
-
 /** The class's new flows that have come and are live at each horizon. */
 function addArrivals(
   curve: Float64Array,
+  younger: Float64Array,
   { trend }: ClassLifetimes,
   dispersion: number,
   horizons: readonly number[],
@@ -313,7 +308,7 @@ function addArrivals(
   // Both errors are relative to the rate in the middle of the window, from where growth has come to the present one.
   const middleRate = rate * Math.exp((-growth * windowSeconds) / 2);
   const [levelError, growthError] = middleRate > 0 ? [rateError / middleRate, slopeError / middleRate] : [0, 0];
-  const sums = curveSums(curve);
+  const sums = arrivalSums(curve, younger);
   const at = (column: Float64Array, second: number) => (second > 0 ? (column[second] ?? 0) : 0);
   const lastFactor = Math.exp(growth * growthLimit);
   for (let i = 1; i < horizons.length; i++) {
@@ -357,14 +352,13 @@ function growing(curve: Float64Array, growth: number, horizon: number, limit: nu
   return sum;
 }
 
-/** Sums over a curve by whole seconds ahead: of arrivals at an even rate of 1, and at a rising one v. */
-function curveSums(curve: Float64Array) {
+/** Live arrivals by whole seconds ahead: of those at an even rate of 1, and of those at a rising one v. */
+function arrivalSums(curve: Float64Array, younger: Float64Array) {
   const even = new Float64Array(HORIZON_SECONDS + 1);
   const rising = new Float64Array(HORIZON_SECONDS + 1);
   for (let second = 1; second <= HORIZON_SECONDS; second++) {
-    const survivors = curve[second] ?? 0;
-    even[second] = (even[second - 1] ?? 0) + survivors;
-    rising[second] = (rising[second - 1] ?? 0) + (even[second - 1] ?? 0) + survivors / 2;
+    even[second] = (younger[second + 1] ?? 0) - (younger[1] ?? 0);
+    rising[second] = (rising[second - 1] ?? 0) + (even[second - 1] ?? 0) + (curve[second] ?? 0) / 2;
   }
   return { even, rising };
 }

@@ -6,6 +6,7 @@
  */
 
 import type { TableSnapshot } from '../table.js';
+import { sumOverAges } from './age-sums.js';
 import { initialParts } from './initial-entries.js';
 import type { LifetimesView } from './lifetimes.js';
 
@@ -32,7 +33,7 @@ export function unassuredOf(
   const arrivals = new Share();
   let tracked = 0;
   for (const { sighted, liveByAge, expired, trend } of classes) {
-    const live = sumOf(liveByAge);
+    const live = sumOverAges(liveByAge);
     tracked += live + expired;
     if (sighted === undefined) {
       entries.add(live, undefined);
@@ -40,7 +41,7 @@ export function unassuredOf(
       continue;
     }
     const ratios = sighted.unassuredByAge();
-    entries.add(live, live > 0 ? sumOf(liveByAge, ratios) / live : 0);
+    entries.add(live, live > 0 ? sumOverAges(liveByAge, ratios) / live : 0);
     arrivals.add(trend.ratePerSecond, ratios[sighted.fromSeconds]);
   }
   const parts = initialParts(initial, Math.min(blind, Math.max(0, count - tracked)), collector.sinceSweepSeconds);
@@ -51,13 +52,6 @@ export function unassuredOf(
   } else entries.add(closing + renewed, undefined);
   const [ratio, arrivingRatio] = [counted ?? entries.ratio, arrivals.ratio ?? counted];
   return ratio === undefined || arrivingRatio === undefined ? undefined : { ratio, arrivingRatio };
-}
-
-/** A loop: `reduce` takes ten times as long, over 513 ages of each class. */
-function sumOf(values: Float64Array, weights?: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += (values[i] ?? 0) * (weights === undefined ? 1 : (weights[i] ?? 0));
-  return sum;
 }
 
 /** A mean over what is known. */
