@@ -40,7 +40,8 @@ export class FlowMemory {
   add(columns: EventColumns, row: number, reply: number): void {
     const number = this.#next;
     this.#next = (number + 1) % FLOWS_REMEMBERED;
-    this.#put(number, columns, row, kindOf(columns, row, reply));
+    const { originalSource: a, originalDestination: b, replySource: c, replyDestination: d } = columns;
+    this.#put(number, columns, row, kindOf(a.words, b.words, c.words, d.words, row * 4, reply));
   }
 
   /**
@@ -218,8 +219,7 @@ export function readKinds(columns: EventColumns, rows: number, kinds: Uint8Array
     if (!sameAddress(d, at, a, at)) reply |= FLAG.replyDestination;
     if (replySourcePort[row] !== originalDestinationPort[row]) reply |= FLAG.replySourcePort;
     if (replyDestinationPort[row] !== originalSourcePort[row]) reply |= FLAG.replyDestinationPort;
-    const isWide = hasRest(a, at) || hasRest(b, at) || (reply !== 0 && (hasRest(c, at) || hasRest(d, at)));
-    kinds[row] = isWide ? reply | WIDE : reply;
+    kinds[row] = kindOf(a, b, c, d, at, reply);
   }
 }
 
@@ -236,13 +236,19 @@ export function hashFlows(
   }
 }
 
-function kindOf(columns: EventColumns, row: number, reply: number): number {
-  const { originalSource, originalDestination, replySource, replyDestination } = columns;
-  const at = row * 4;
+/** Of the addresses at `at` in their columns. */
+function kindOf(
+  source: Uint32Array,
+  destination: Uint32Array,
+  replySource: Uint32Array,
+  replyDestination: Uint32Array,
+  at: number,
+  reply: number,
+): number {
   const isWide =
-    hasRest(originalSource.words, at) ||
-    hasRest(originalDestination.words, at) ||
-    (reply !== 0 && (hasRest(replySource.words, at) || hasRest(replyDestination.words, at)));
+    hasRest(source, at) ||
+    hasRest(destination, at) ||
+    (reply !== 0 && (hasRest(replySource, at) || hasRest(replyDestination, at)));
   return isWide ? reply | WIDE : reply;
 }
 
