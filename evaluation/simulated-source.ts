@@ -7,7 +7,7 @@
 
 import type { SampledFlow } from '../src/kernel/flow-sample.js';
 import { YoungFlows } from '../src/kernel/young-flows.js';
-import { createBatch, type EventBatch, PRESENT } from '../src/model/batch.js';
+import { createBatch, type EventBatch, PRESENT, TUPLES_PRESENT } from '../src/model/batch.js';
 import { BATCH_ROWS, LOOKUPS_PER_SECOND } from '../src/model/limits.js';
 import { IPS_ASSURED, IPS_CONFIRMED, IPS_SEEN_REPLY, TCP, TCP_ESTABLISHED, UDP } from '../src/model/protocol.js';
 import type { BatchSource, HostFacts, Instant, LossTotals, SourceObserver } from '../src/model/record.js';
@@ -221,13 +221,7 @@ class Simulation {
     columns.protocol[row] = protocol === 'tcp' ? TCP : UDP;
     columns.id[row] = scrambled(entry);
     columns.status[row] = IPS_SEEN_REPLY_CONFIRMED;
-    columns.present[row] =
-      PRESENT.originalTuple |
-      PRESENT.replyTuple |
-      PRESENT.id |
-      PRESENT.status |
-      PRESENT.originalPorts |
-      PRESENT.replyPorts;
+    columns.present[row] = TUPLES_PRESENT | PRESENT.id | PRESENT.status;
   }
 }
 

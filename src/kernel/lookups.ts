@@ -3,7 +3,7 @@
  *
  * At most one request for each age is on its way; what is due meanwhile is left out. A kernel that is busy is no failure.
  */
-import { createBatch, type EventBatch, PRESENT } from '../model/batch.js';
+import { createBatch, type EventBatch, PRESENT, TUPLES_PRESENT } from '../model/batch.js';
 import { LOOKUP_AGES_SECONDS, LOOKUPS_PER_SECOND } from '../model/limits.js';
 import type { LookupsRecord } from '../model/record.js';
 import type { ConntrackSocket } from './addon.js';
@@ -66,11 +66,5 @@ export function writeFlow({ columns }: EventBatch, row: number, { original, repl
   columns.originalDestinationPort[row] = original.destinationPort;
   columns.replySourcePort[row] = reply.sourcePort;
   columns.replyDestinationPort[row] = reply.destinationPort;
-  columns.present[row] =
-    PRESENT.originalTuple |
-    PRESENT.replyTuple |
-    PRESENT.originalPorts |
-    PRESENT.replyPorts |
-    (flow.id === 0 ? 0 : PRESENT.id) |
-    (flow.zone === 0 ? 0 : PRESENT.zone);
+  columns.present[row] = TUPLES_PRESENT | (flow.id === 0 ? 0 : PRESENT.id) | (flow.zone === 0 ? 0 : PRESENT.zone);
 }

@@ -79,6 +79,10 @@ export const PRESENT = {
   master: 1 << 15,
 } as const;
 
+/** Those of a row that has both its tuples, with their ports. */
+export const TUPLES_PRESENT: number =
+  PRESENT.originalTuple | PRESENT.replyTuple | PRESENT.originalPorts | PRESENT.replyPorts;
+
 /** The same 16-byte addresses twice: `bytes` in network order for formatting, `words` (4 a row) for comparing. */
 export interface AddressColumn {
   readonly bytes: Uint8Array;

@@ -1,6 +1,6 @@
 /** A connection of a conn.log as a row of a batch: what the kernel would have sent of it, without NAT, mark and zone. */
 import { AF_INET6 } from '../model/address.js';
-import { type EventColumns, PRESENT } from '../model/batch.js';
+import { type EventColumns, PRESENT, TUPLES_PRESENT } from '../model/batch.js';
 import { isIcmp } from '../model/protocol.js';
 import type { EntryEnding } from './zeek-entry.js';
 import type { ZeekRow } from './zeek-log.js';
@@ -16,14 +16,7 @@ export interface ZeekFlow {
 /** Bits of CTA_STATUS, linux/netfilter/nf_conntrack_common.h. */
 const STATUS = { seenReply: 2, assured: 4, confirmed: 8, dying: 0x200 } as const;
 
-const PRESENT_ALWAYS =
-  PRESENT.originalTuple |
-  PRESENT.replyTuple |
-  PRESENT.id |
-  PRESENT.status |
-  PRESENT.timestampEvent |
-  PRESENT.originalPorts |
-  PRESENT.replyPorts;
+const PRESENT_ALWAYS = TUPLES_PRESENT | PRESENT.id | PRESENT.status | PRESENT.timestampEvent;
 
 /** Fills every column of a row. With `left` it is a DESTROY. */
 export function writeRow(

@@ -2,7 +2,7 @@
  * Records of a busy host: a mix of TCP and UDP flows with random ids, ephemeral source ports, some behind NAT, clients and
  * servers of uneven popularity, DESTROYs after the kernel's timeouts in sweeps. Seeded, so always the same.
  */
-import { createBatch, type EventBatch, PRESENT } from '../../src/model/batch.js';
+import { createBatch, type EventBatch, PRESENT, TUPLES_PRESENT } from '../../src/model/batch.js';
 import { BATCH_ROWS } from '../../src/model/limits.js';
 import type { SourceRecord } from '../../src/model/record.js';
 import { HOST } from './records.js';
@@ -17,8 +17,7 @@ export interface BusyOptions {
   readonly batchSeconds?: number;
 }
 
-const COMMON =
-  PRESENT.originalTuple | PRESENT.replyTuple | PRESENT.id | PRESENT.status | PRESENT.originalPorts | PRESENT.replyPorts;
+const COMMON = TUPLES_PRESENT | PRESENT.id | PRESENT.status;
 
 interface Flow {
   readonly id: number;

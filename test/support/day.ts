@@ -3,7 +3,7 @@
  * never come again, and a census every hour. The event loop turns once a simulated minute, so that sinks can write.
  */
 import { setImmediate as turn } from 'node:timers/promises';
-import { createBatch, type EventBatch, PRESENT } from '../../src/model/batch.js';
+import { createBatch, type EventBatch, PRESENT, TUPLES_PRESENT } from '../../src/model/batch.js';
 import { CtwatchError } from '../../src/model/errors.js';
 import type { BatchSource, Instant, SourceObserver } from '../../src/model/record.js';
 import { randomOf } from './busy-records.js';
@@ -139,14 +139,7 @@ function writeFlow({ columns }: EventBatch, row: number, flow: number, isDestroy
   columns.id[row] = Math.imul(flow, 0x9e3779b1) >>> 0;
   columns.timeoutSeconds[row] = isDestroy ? 0 : 120;
   columns.present[row] =
-    PRESENT.originalTuple |
-    PRESENT.replyTuple |
-    PRESENT.id |
-    PRESENT.status |
-    PRESENT.originalPorts |
-    PRESENT.replyPorts |
-    PRESENT.tcpState |
-    (isDestroy ? 0 : PRESENT.timeout);
+    TUPLES_PRESENT | PRESENT.id | PRESENT.status | PRESENT.tcpState | (isDestroy ? 0 : PRESENT.timeout);
 }
 
 /** A program that nobody saw before opened some. */

@@ -1,6 +1,6 @@
 /** Entries of a table as a dump gives them, from a few words about each. */
 import { parseAddress } from '../../src/model/address.js';
-import { createBatch, type EventBatch, PRESENT } from '../../src/model/batch.js';
+import { createBatch, type EventBatch, PRESENT, TUPLES_PRESENT } from '../../src/model/batch.js';
 
 export interface EntrySpec {
   readonly protocol?: number;
@@ -47,10 +47,7 @@ export function entriesOf(specs: readonly EntrySpec[]): EventBatch {
     columns.zone[row] = spec.zone ?? 0;
     columns.timeoutSeconds[row] = spec.timeoutSeconds ?? 0;
     columns.present[row] =
-      PRESENT.originalTuple |
-      PRESENT.replyTuple |
-      PRESENT.originalPorts |
-      PRESENT.replyPorts |
+      TUPLES_PRESENT |
       PRESENT.status |
       (tcpState === undefined ? 0 : PRESENT.tcpState) |
       (spec.timeoutSeconds === undefined ? 0 : PRESENT.timeout);

@@ -1,5 +1,5 @@
 /** Records of a source kept beyond their lease, and a synthetic source that needs no kernel. */
-import { createBatch, type EventBatch, PRESENT } from '../../src/model/batch.js';
+import { createBatch, type EventBatch, PRESENT, TUPLES_PRESENT } from '../../src/model/batch.js';
 import type { BatchSource, HostFacts, LossTotals, SourceRecord } from '../../src/model/record.js';
 
 /** A copy of a batch that outlives its lease. */
@@ -104,13 +104,7 @@ export function batchOf(newRows: readonly FlowRow[], destroyRows: readonly FlowR
     columns.originalDestinationPort[row] = flow.destinationPort ?? 6379;
     columns.replySourcePort[row] = flow.destinationPort ?? 6379;
     columns.timeoutSeconds[row] = flow.timeoutSeconds ?? 0;
-    columns.present[row] =
-      PRESENT.originalTuple |
-      PRESENT.replyTuple |
-      PRESENT.id |
-      PRESENT.originalPorts |
-      PRESENT.replyPorts |
-      (flow.timeoutSeconds === undefined ? 0 : PRESENT.timeout);
+    columns.present[row] = TUPLES_PRESENT | PRESENT.id | (flow.timeoutSeconds === undefined ? 0 : PRESENT.timeout);
   }
   return batch;
 }
