@@ -24,8 +24,9 @@ export function parseRange(text: string): ThresholdRange | string {
   const match = RANGE.exec(text);
   const [, at, start, end] = match ?? [];
   if (match === null || (start === undefined && end === undefined)) return `a range such as ${RANGE_FORMS} is expected`;
-  const low = start === '~' ? Number.NEGATIVE_INFINITY : Number(start ?? 0);
-  const high = end === undefined ? Number.POSITIVE_INFINITY : Number(end);
+  // The sum makes -0 an ordinary 0.
+  const low = start === '~' ? Number.NEGATIVE_INFINITY : 0 + Number(start ?? 0);
+  const high = end === undefined ? Number.POSITIVE_INFINITY : 0 + Number(end);
   if (low > high) return 'a range begins below its end';
   return { low, high, alerts: at === '@' ? 'inside' : 'outside' };
 }
@@ -33,8 +34,17 @@ export function parseRange(text: string): ThresholdRange | string {
 /** As performance data has it; `parseRange` reads the same again. */
 export function formatRange({ low, high, alerts }: ThresholdRange): string {
   const start =
-    low === 0 && high !== Number.POSITIVE_INFINITY ? '' : low === Number.NEGATIVE_INFINITY ? '~:' : `${low}:`;
-  return `${alerts === 'inside' ? '@' : ''}${start}${high === Number.POSITIVE_INFINITY ? '' : high}`;
+    low === 0 && high !== Number.POSITIVE_INFINITY
+      ? ''
+      : low === Number.NEGATIVE_INFINITY
+        ? '~:'
+        : `${formatEnd(low)}:`;
+  return `${alerts === 'inside' ? '@' : ''}${start}${high === Number.POSITIVE_INFINITY ? '' : formatEnd(high)}`;
+}
+
+/** Without an exponent, which the plugins' ranges do not know. */
+function formatEnd(end: number): string {
+  return end.toLocaleString('en', { useGrouping: false, maximumFractionDigits: 20 });
 }
 
 /** Whether a value, which may be infinite, raises the alert. */

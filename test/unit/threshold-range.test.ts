@@ -71,6 +71,11 @@ describe('parseRange', () => {
     );
   });
 
+  it('knows one zero', () => {
+    expect(parseRange('-0')).toEqual(parseRange('0'));
+    expect(parseRange('-0:-0')).toEqual(parseRange('0'));
+  });
+
   it('takes any text without throwing, and what it takes it can write', () => {
     const text = fc.oneof(fc.string({ maxLength: 12 }), fc.stringMatching(/^@?[-~:.0-9]{0,10}$/));
     fc.assert(
@@ -83,9 +88,12 @@ describe('parseRange', () => {
 });
 
 describe('formatRange', () => {
-  it.each(['80', '10:', '~:10', '10:20', '@10:20', '~:', '@5', '0:'])('keeps %s as it is', (text) => {
-    expect(formatRange(ranged(text))).toBe(text);
-  });
+  it.each(['80', '10:', '~:10', '10:20', '@10:20', '~:', '@5', '0:', '0.0000001:', '5000000000000000000000'])(
+    'keeps %s as it is',
+    (text) => {
+      expect(formatRange(ranged(text))).toBe(text);
+    },
+  );
 });
 
 describe('parseUsageRange', () => {
