@@ -174,11 +174,14 @@ const UDP6_PROGRAM = `
 const dgram = require('node:dgram');
 const [count, port] = process.argv.slice(1).map(Number);
 const receiver = dgram.createSocket('udp6').bind(port, '::1', async () => {
+  const open = [];
   for (let made = 0; made < count; made++) {
     const socket = dgram.createSocket('udp6');
+    open.push(socket);
     await new Promise((resolve, reject) => socket.send('x', port, '::1', (error) => (error ? reject(error) : resolve())));
-    socket.close();
   }
+  // Not before: a port that is free again may be given to a later one, and be no new flow.
+  for (const socket of open) socket.close();
   receiver.close();
 });
 `;
