@@ -1,18 +1,19 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { collectGarbage, HeapWatch } from '../../src/cli/heap.js';
 import { HEAP_COLLECT_SECONDS, HEAP_GROWTH_BYTES_MAX } from '../../src/model/limits.js';
 
 const MIB = 2 ** 20;
 const heldMib = () => process.memoryUsage().arrayBuffers / MIB;
 
-it('gives back arrays that nobody holds', () => {
+it('gives back arrays that nobody holds', async () => {
   const before = heldMib();
   let held: Uint32Array[] = Array.from({ length: 16 }, () => new Uint32Array(MIB / 4).fill(1));
   expect(heldMib()).toBeGreaterThanOrEqual(before + 16);
   held = [];
   collectGarbage();
   expect(held).toHaveLength(0);
-  expect(heldMib()).toBeLessThan(before + 2);
+  // V8 frees the memory of dead arrays on a thread of its own, which on a busy machine runs after this one.
+  await vi.waitFor(() => expect(heldMib()).toBeLessThan(before + 2), { timeout: 10_000 });
   expect(globalThis).not.toHaveProperty('gc');
 });
 
