@@ -98,14 +98,20 @@ async function runSimulated(): Promise<void> {
   const placeOf = ({ score }: RunAnswer) => (order.get(score.scenario) ?? 0) * 1e6 + score.seed;
   const runs = answers.filter((answer) => answer.kind === 'run').sort((a, b) => placeOf(a) - placeOf(b));
   for (const { score } of runs) if (score.kind !== 'fills' && score.fillSeconds !== undefined) tellMistaken(score);
-  const scores = summarize(runs.map(({ score }) => score));
+  const scores = summarize(
+    runs.map(({ score }) => score),
+    seeds,
+  );
   const texts: Partial<Record<Part, string>> = {};
   const pictures: Record<string, string> = {};
   if (runs.length > 0) {
     const core = runs.filter(({ score }) => !score.isExtra);
     texts.forecast = formatForecast(
       scores,
-      summarize(core.map(({ score }) => score)),
+      summarize(
+        core.map(({ score }) => score),
+        seeds,
+      ),
       `${scores.all.runs} runs, ${run}`,
     );
     Object.assign(pictures, drawForecast(scores, runs));
@@ -126,9 +132,10 @@ async function runSimulated(): Promise<void> {
 /** The longest first, so that no core waits for one at the end. */
 function jobsOf(chosen: readonly Scenario[], seeds: number): Job[] {
   const runs = chosen
-    .flatMap((scenario) =>
-      Array.from({ length: Math.min(seeds, scenario.seedsMax ?? seeds) }, (_, i) => ({ scenario, seed: i + 1 })),
-    )
+    .flatMap((scenario) => {
+      const { runsPerSeed = 1, seedsMax = Number.POSITIVE_INFINITY } = scenario;
+      return Array.from({ length: Math.min(seeds * runsPerSeed, seedsMax) }, (_, i) => ({ scenario, seed: i + 1 }));
+    })
     .sort((a, b) => b.scenario.watchSeconds - a.scenario.watchSeconds)
     .map(({ scenario, seed }): Job => ({ kind: 'run', scenario: scenario.name, seed }));
   const months = wholeNumber(

@@ -33,6 +33,8 @@ export interface Scenario {
   readonly isExtra?: true;
   /** Runs of it in a full evaluation; default all seeds. */
   readonly seedsMax?: number;
+  /** Runs of it for each seed of a full evaluation, so that a run of few seconds gives enough of them to judge intervals by; default 1. */
+  readonly runsPerSeed?: number;
 }
 
 const MAX = 65_536;
@@ -138,7 +140,7 @@ export const scenarios: readonly Scenario[] = [
     traffics: [...mix(107), { protocol: 'tcp', port: 5432, ratePerSecond: from(25), life: forever }],
   }),
   scenario({
-    ...{ name: 'synflood3000/s_fills', family: 'flood', kind: 'fills' },
+    ...{ name: 'synflood3000/s_fills', family: 'flood', kind: 'fills', runsPerSeed: 5 },
     description: '3,000 half-open connections a second to a port that nobody used before.',
     traffics: [...mix(115), { protocol: 'tcp', port: 8088, ratePerSecond: from(3000), life: halfOpen }],
   }),

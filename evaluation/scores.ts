@@ -76,7 +76,7 @@ export interface Cell {
 
 export interface Scores {
   readonly all: GroupScore;
-  /** Of the runs that fill. */
+  /** Of the runs that fill, as many of each scenario. */
   readonly pooled: GroupScore;
   readonly scenarios: readonly GroupScore[];
   /** By family, of the runs that fill. */
@@ -88,13 +88,17 @@ export interface Scores {
   readonly unknowable: GroupScore;
 }
 
-export function summarize(runs: readonly RunScore[]): Scores {
+/** Runs beyond `seeds`, which some scenarios have, count for their scenario and family only. */
+export function summarize(runs: readonly RunScore[], seeds = Number.POSITIVE_INFINITY): Scores {
   const filling = runs.filter(({ kind }) => kind === 'fills');
   const never = runs.filter(({ kind }) => kind === 'never');
   const scenarios = groupBy(runs, ({ scenario }) => scenario);
   return {
     all: groupScore('all', runs),
-    pooled: groupScore('pooled', filling),
+    pooled: groupScore(
+      'pooled',
+      filling.filter(({ seed }) => seed <= seeds),
+    ),
     scenarios,
     families: groupBy(filling, ({ family }) => family),
     cells: scenarios.filter(({ kind }) => kind === 'fills').flatMap(cellsOf),

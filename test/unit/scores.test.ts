@@ -186,6 +186,17 @@ describe('the sum', () => {
     ]);
   });
 
+  it('pools as many runs of each scenario, whatever more some have', () => {
+    const scores = summarize(
+      [1, 2, 3].map((seed) => scoreRun(run((left) => fills(seed === 3 ? 2 * left : left), { seed }))),
+      2,
+    );
+    expect(scores.pooled).toMatchObject({ runs: 2 });
+    expect(scores.pooled.methods.find(({ method }) => method === OURS)?.horizons[1]?.p90).toBeCloseTo(0, 9);
+    expect(scores.families[0]).toMatchObject({ name: 'spike', runs: 3 });
+    expect(scores.scenarios[0]).toMatchObject({ runs: 3 });
+  });
+
   it('holds each scenario and horizon against the best rival and the oracle', () => {
     const count = Float64Array.from({ length: 200 }, (_, i) => 5 * (i + 0.5));
     const told = run((left) => fills(1.1 * left), { count, max: 1000 });

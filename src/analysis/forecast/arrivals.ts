@@ -1,5 +1,5 @@
 /**
- * New flows by class over the last quarter of an hour, second by second, and what trend each class is on.
+ * New flows by class over the last seventeen minutes, second by second, and what trend each class is on.
  *
  * Ticks are kept for 16 s, whole seconds for 1,024 s, both as running sums, so any stretch is a difference of two. Totals come
  * from the tick and include lost events; classes share them as the seen events do. A tick that is longer than a second is spread
@@ -13,6 +13,8 @@ const TICKS = 64;
 const SECONDS = 1024;
 /** Shorter ticks are joined: a rate needs time. */
 const MIN_TICK_SECONDS = 0.01;
+/** Timers jitter: a window may be so much longer or shorter than it is called. */
+const JITTER_RATIO = 0.02;
 /** Windows up to this are made of ticks, longer ones of seconds. */
 const TICK_WINDOW_SECONDS = 8;
 /** Dispersion is read from neighbouring seconds of this long. */
@@ -227,10 +229,11 @@ export class Arrivals {
     const windows: Window[] = [];
     for (const windowSeconds of TREND_WINDOWS) {
       const isAny = windows.length > 0;
-      if (isAny && windowSeconds > limitSeconds * 1.02) break;
+      if (isAny && windowSeconds > limitSeconds * (1 + JITTER_RATIO)) break;
       const source = windowSeconds <= TICK_WINDOW_SECONDS ? this.#ticks : this.#seconds;
       const all = binsWithin(source, Math.min(windowSeconds, Math.max(limitSeconds, 0.2)));
-      if (isAny && source.seconds(all) < windowSeconds * 0.9) break;
+      // Not kept so long, or ticks so long that none of them ends near its beginning.
+      if (isAny && source.seconds(all) < windowSeconds * 0.9) continue;
       if (all > 0) windows.push(divide(source, all));
     }
     return windows;
@@ -242,15 +245,15 @@ function binsWithin(source: RunningSums, seconds: number): number {
   let high = source.bins;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (source.seconds(middle) <= seconds * 1.02) low = middle;
+    if (source.seconds(middle) <= seconds * (1 + JITTER_RATIO)) low = middle;
     else high = middle - 1;
   }
   return Math.max(low, Math.min(1, source.bins));
 }
 
-/** The newest `all` bins as at most `TREND_BINS` of the same number each, oldest first. */
+/** The newest `all` bins as at most `TREND_BINS` of the same number each, oldest first; the few that jitter let in may be left out. */
 function divide(source: RunningSums, all: number): Window {
-  const size = Math.ceil(all / TREND_BINS);
+  const size = Math.ceil((all * (1 - JITTER_RATIO)) / TREND_BINS);
   const bins = Math.floor(all / size);
   const rows = Array.from({ length: bins + 1 }, (_, i) => source.rowAt((bins - i) * size));
   const counts = Array.from({ length: bins }, () => 0);

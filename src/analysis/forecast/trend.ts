@@ -38,7 +38,7 @@ export interface Trend {
 
 /** Lengths of the windows that are tried, seconds. */
 export const TREND_WINDOWS: readonly number[] = [
-  1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768,
+  1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1020,
 ];
 /** Bins a window is divided into, at most. */
 export const TREND_BINS = 12;
