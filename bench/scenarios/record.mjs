@@ -1,6 +1,6 @@
 /**
  * What recording costs beside watching, and how fast a recording is replayed. The cost is the CPU time of `stream --record`
- * minus that of `stream` under the same real traffic, in turns. Bytes and replay are those of a made host whose flows have
+ * minus that of `stream`, side by side under the same real traffic: in turns the machine's moods hide it. Bytes and replay are those of a made host whose flows have
  * random ids, ephemeral ports and some NAT (test/support/busy-records.ts): the traffic of the kernel part is too regular.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -25,7 +25,7 @@ export async function measure({ quick, readers }) {
   if (!readers.includes('ctwatch')) return [];
   const directory = mkdtempSync(join(tmpdir(), 'ctwatch-bench-'));
   try {
-    const extra = await measureExtra(directory, quick ? 1 : 3, quick ? 4 : 8);
+    const extra = await measureExtra(directory, quick ? 1 : 5, quick ? 4 : 8);
     const plain = await measureReplay(directory, 'plain', quick);
     const details = await measureReplay(directory, 'details', quick);
     return [
@@ -45,30 +45,32 @@ function row(measure, unit, digits, value, reach) {
 }
 
 async function measureExtra(directory, rounds, seconds) {
-  const without = [];
-  const recorded = [];
+  const extras = [];
   for (let round = 0; round < rounds; round++) {
-    without.push(await measureCpu(seconds, []));
-    recorded.push(await measureCpu(seconds, ['--record', join(directory, `live-${round}.ctrec`)]));
+    extras.push(await measureBoth(seconds, ['--record', join(directory, `live-${round}.ctrec`)]));
   }
-  return median(recorded) - median(without);
+  return median(extras);
 }
 
-function measureCpu(seconds, args) {
+/** CPU time per event, us, of a reader that records over that of one that does not. */
+function measureBoth(seconds, args) {
   return withNamespace(async (namespace) => {
-    const reader = await startReader('ctwatch', namespace, { args });
+    const readers = [await startReader('ctwatch', namespace, {}), await startReader('ctwatch', namespace, { args })];
     await sleep(1000);
-    await udpFlows(namespace, { count: RATE * WARM_UP_SECONDS, rate: RATE });
-    await flushTable(namespace);
-    await untilQuiet(reader.pid);
-    const before = readCpuSeconds(reader.pid);
-    await udpFlows(namespace, { count: RATE * seconds, rate: RATE });
-    await flushTable(namespace);
-    await untilQuiet(reader.pid);
-    const used = readCpuSeconds(reader.pid) - before;
-    await reader.stop();
-    return (used * 1e6) / (2 * RATE * seconds);
+    await makeTraffic(namespace, readers, WARM_UP_SECONDS);
+    const before = readers.map(({ pid }) => readCpuSeconds(pid));
+    await makeTraffic(namespace, readers, seconds);
+    const [plain, recording] = readers.map(({ pid }, i) => readCpuSeconds(pid) - before[i]);
+    for (const reader of readers) await reader.stop();
+    return ((recording - plain) * 1e6) / (2 * RATE * seconds);
   });
+}
+
+/** Flows that come and go, and all that the readers make of them. */
+async function makeTraffic(namespace, readers, seconds) {
+  await udpFlows(namespace, { count: RATE * seconds, rate: RATE });
+  await flushTable(namespace);
+  for (const { pid } of readers) await untilQuiet(pid);
 }
 
 async function measureReplay(directory, kind, quick) {

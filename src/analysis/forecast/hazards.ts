@@ -25,8 +25,9 @@ const PRIOR_EXPOSURE_MIN = 0.01;
 const MEMORY_FLOWS = 3000;
 const MEMORY_SECONDS_MIN = 180;
 const MEMORY_SECONDS_MAX = 7200;
-/** Kept of the comparison with what was expected, from sweep to sweep. */
+/** Kept of the comparison with what was expected, from sweep to sweep, and for how many flows it counts at most: of many one sweep tells enough. */
 const RATIO_KEPT = 0.4;
+const RATIO_KEPT_FLOWS = 20;
 const RATIO_PRIOR = 3;
 /** A ratio of hazards counts when it is this many standard deviations and this factor away from 1. */
 const RATIO_SIGMAS = 4;
@@ -211,8 +212,9 @@ export class Hazards {
         expected += before > 0 ? entries * (1 - (this.#survival[bin + 1] ?? 0) / before) : 0;
         gone += Math.max(0, entries - (aliveByAge[bin] ?? 0));
       }
-      this.#expectedGone = this.#expectedGone * RATIO_KEPT + expected;
-      this.#gone = this.#gone * RATIO_KEPT + gone;
+      const kept = Math.min(RATIO_KEPT, RATIO_KEPT_FLOWS / Math.max(this.#expectedGone, 1));
+      this.#expectedGone = this.#expectedGone * kept + expected;
+      this.#gone = this.#gone * kept + gone;
     }
     since.copyWithin(1, 0, AGES_SECONDS - 1);
     since[0] = 0;

@@ -50,7 +50,7 @@ const EXPONENTIAL_MIN = 0.02;
 const MODEL_ERROR_RATIO = 0.008;
 const MODEL_ERROR_SECONDS = 60;
 /** Error of the learned survival, relative to what arrives or leaves by it. */
-const SURVIVAL_ERROR_RATIO = 0.015;
+const SURVIVAL_ERROR_RATIO = 0.014;
 /** Error of what the dump let expect of the entries that were there before, relative to what leaves of them. */
 const INITIAL_ERROR_RATIO = 0.05;
 /** Error of what lookups collect: by our own flows, and by others, whose traffic changes unseen. Relative to their hazard. */
