@@ -223,6 +223,14 @@ describe('the ratio of hazards', () => {
     expect(ratios[589]).toBeLessThan(0.6);
   });
 
+  it('goes by the last sweep alone where that tells of many flows', () => {
+    const hangs = (_: Random, second: number) => (second < 500 ? 30 : 10_000);
+    const { ratios } = play({ ...kernel, lifeSeconds: hangs, sweepEverySeconds: 60, untilSeconds: 600 });
+    // Half of those that the sweep at 539 s tells of were born before.
+    expect(ratios[539]).toBeGreaterThan(0.2);
+    expect(ratios[599]).toBeLessThan(0.02);
+  });
+
   it('rises when more end than was learned', () => {
     const shorter = (random: Random, second: number) => Math.floor(random.exponential(second < 500 ? 60 : 10));
     const { ratios } = play({ ...kernel, lifeSeconds: shorter, sweepEverySeconds: 15, untilSeconds: 540 });
