@@ -33,7 +33,7 @@ export interface Scenario {
   readonly isExtra?: true;
   /** Runs of it in a full evaluation; default all seeds. */
   readonly seedsMax?: number;
-  /** Runs of it for each seed of a full evaluation, so that a run of few seconds gives enough of them to judge intervals by; default 1. */
+  /** Runs of it for each seed of a full evaluation: where one has few seconds to judge an interval by. Default 1. */
   readonly runsPerSeed?: number;
 }
 

@@ -1,7 +1,8 @@
 /**
  * What recording costs beside watching, and how fast a recording is replayed. The cost is the CPU time of `stream --record`
- * minus that of `stream`, side by side under the same real traffic: in turns the machine's moods hide it. Bytes and replay are those of a made host whose flows have
- * random ids, ephemeral ports and some NAT (test/support/busy-records.ts): the traffic of the kernel part is too regular.
+ * minus that of `stream`, side by side under the same real traffic: in turns the machine's moods hide it. Bytes and replay are
+ * those of a made host whose flows have random ids, ephemeral ports and some NAT (test/support/busy-records.ts): the traffic of
+ * the kernel part is too regular.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';

@@ -25,7 +25,7 @@ const PRIOR_EXPOSURE_MIN = 0.01;
 const MEMORY_FLOWS = 3000;
 const MEMORY_SECONDS_MIN = 180;
 const MEMORY_SECONDS_MAX = 7200;
-/** Kept of the comparison with what was expected, from sweep to sweep, and for how many flows it counts at most: of many one sweep tells enough. */
+/** Kept of the comparison with what was expected, from sweep to sweep, and for how many flows that counts: many show it at once. */
 const RATIO_KEPT = 0.4;
 const RATIO_KEPT_FLOWS = 20;
 const RATIO_PRIOR = 3;

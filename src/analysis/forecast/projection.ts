@@ -251,8 +251,8 @@ function metHazard(left: number, expired: number): number {
 }
 
 /**
- * The class's live entries that are still live at each horizon; `younger` has the sums of its curve below each age. Within a group of ages as many were born each second; what a
- * timeout ends leaves it second by second, not at once.
+ * The class's live entries that are still live at each horizon; `younger` has the sums of its curve below each age. Within a
+ * group of ages as many were born each second; what a timeout ends leaves it second by second, not at once.
  */
 function addSurvivors(
   younger: Float64Array,
