@@ -47,23 +47,26 @@ function row(measure, unit, digits, value, reach) {
 
 async function measureExtra(directory, rounds, seconds) {
   const extras = [];
-  for (let round = 0; round < rounds; round++) {
-    extras.push(await measureBoth(seconds, ['--record', join(directory, `live-${round}.ctrec`)]));
-  }
+  for (let round = 0; round < rounds; round++)
+    extras.push(await measureRound(join(directory, `live-${round}`), seconds));
   return median(extras);
 }
 
-/** CPU time per event, us, of a reader that records over that of one that does not. */
-function measureBoth(seconds, args) {
+/** CPU time per event, us, of readers that record over that of those that do not; two of each, as no two processes take the same. */
+function measureRound(path, seconds) {
   return withNamespace(async (namespace) => {
-    const readers = [await startReader('ctwatch', namespace, {}), await startReader('ctwatch', namespace, { args })];
+    const readers = [];
+    for (const name of [undefined, 'second', 'third', undefined]) {
+      const args = name === undefined ? [] : ['--record', `${path}-${name}.ctrec`];
+      readers.push(await startReader('ctwatch', namespace, { args }));
+    }
     await sleep(1000);
     await makeTraffic(namespace, readers, WARM_UP_SECONDS);
     const before = readers.map(({ pid }) => readCpuSeconds(pid));
     await makeTraffic(namespace, readers, seconds);
-    const [plain, recording] = readers.map(({ pid }, i) => readCpuSeconds(pid) - before[i]);
+    const [first, second, third, fourth] = readers.map(({ pid }, i) => readCpuSeconds(pid) - before[i]);
     for (const reader of readers) await reader.stop();
-    return ((recording - plain) * 1e6) / (2 * RATE * seconds);
+    return ((second + third - first - fourth) * 1e6) / 2 / (2 * RATE * seconds);
   });
 }
 
