@@ -87,7 +87,10 @@ async function measureWatch(isWanted) {
   const directory = mkdtempSync(join(tmpdir(), 'ctwatch-bench-'));
   const config = join(directory, 'ctwatch.toml');
   // From a table of 251,000 on: while the flows come.
-  writeFileSync(config, `census = ${isWanted}\n[alert.usage]\nwarning_ratio = 0.9575\ncritical_ratio = 0.99\nclear_margin_ratio = 0\n`);
+  writeFileSync(
+    config,
+    `census = ${isWanted}\n[alert.usage]\nwarning_ratio = 0.9575\ncritical_ratio = 0.99\nclear_margin_ratio = 0\n`,
+  );
   try {
     return await withNamespace(async (namespace) => {
       await createEntries(namespace, ENTRIES - FLOWS, 3600);
