@@ -98,22 +98,16 @@ async function runSimulated(): Promise<void> {
   const placeOf = ({ score }: RunAnswer) => (order.get(score.scenario) ?? 0) * 1e6 + score.seed;
   const runs = answers.filter((answer) => answer.kind === 'run').sort((a, b) => placeOf(a) - placeOf(b));
   for (const { score } of runs) if (score.kind !== 'fills' && score.fillSeconds !== undefined) tellMistaken(score);
-  const scores = summarize(
-    runs.map(({ score }) => score),
-    seeds,
-  );
+  const scoresOf = (some: readonly RunAnswer[]) => {
+    const played = some.map(({ score }) => score);
+    return summarize(played, seeds);
+  };
+  const scores = scoresOf(runs);
   const texts: Partial<Record<Part, string>> = {};
   const pictures: Record<string, string> = {};
   if (runs.length > 0) {
     const core = runs.filter(({ score }) => !score.isExtra);
-    texts.forecast = formatForecast(
-      scores,
-      summarize(
-        core.map(({ score }) => score),
-        seeds,
-      ),
-      `${scores.all.runs} runs, ${run}`,
-    );
+    texts.forecast = formatForecast(scores, scoresOf(core), `${scores.all.runs} runs, ${run}`);
     Object.assign(pictures, drawForecast(scores, runs));
   }
   for (const answer of answers) {

@@ -212,7 +212,7 @@ export class Hazards {
         expected += before > 0 ? entries * (1 - (this.#survival[bin + 1] ?? 0) / before) : 0;
         gone += Math.max(0, entries - (aliveByAge[bin] ?? 0));
       }
-      const kept = Math.min(RATIO_KEPT, RATIO_KEPT_FLOWS / Math.max(this.#expectedGone, 1));
+      const kept = Math.min(RATIO_KEPT, RATIO_KEPT_FLOWS / this.#expectedGone);
       this.#expectedGone = this.#expectedGone * kept + expected;
       this.#gone = this.#gone * kept + gone;
     }
