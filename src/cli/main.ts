@@ -204,15 +204,15 @@ export function createProgram(): Command {
     )
     .addOption(
       new Option('--speed <n>', 'times as fast as it was, or max')
-        .default(undefined, 'max')
-        .argParser((text) => (text === 'max' ? undefined : positiveNumber(text))),
+        .default(Number.POSITIVE_INFINITY, 'max')
+        .argParser((text) => (text === 'max' ? Number.POSITIVE_INFINITY : positiveNumber(text))),
     )
     .option('--interval <duration>', 'time between two samples, such as 500ms, 10s, 1m (default: 10s)')
     .option('--assume-max <entries>', 'what if nf_conntrack_max had been this')
     .addOption(assumeTimeoutOption())
     .option('--flows', 'one line for each NEW and DESTROY as well')
     .option('--config <file>', 'configuration file (default: /etc/ctwatch/ctwatch.toml if it exists)')
-    .action(async (paths: string[], flags: SettingFlags & { speed?: number }) => {
+    .action(async (paths: string[], flags: SettingFlags & { speed: number }) => {
       const { runReplay } = await import('./replay.js');
       await runReplay({ paths, settings: settingsFrom(flags), speed: flags.speed });
     });

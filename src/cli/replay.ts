@@ -23,8 +23,8 @@ export interface ReplayOptions {
   /** Files of one recording, or of conn.log, or `-` for standard input. */
   readonly paths: readonly string[];
   readonly settings: Settings;
-  /** How many times faster than recorded. Default: as fast as possible. */
-  readonly speed?: number | undefined;
+  /** How many times faster than recorded; Infinity: as fast as possible. */
+  readonly speed: number;
 }
 
 /** Runs to the end of the files, or until a signal or a closed pipe. Throws the `CtwatchError` that ended it. */

@@ -11,8 +11,8 @@ import type { RecordGroups } from './recording.js';
 export interface ReplayOptions {
   /** The records; read once. */
   readonly groups: RecordGroups;
-  /** How many times faster than recorded. Default: as fast as possible. */
-  readonly speed?: number | undefined;
+  /** How many times faster than recorded. Default: Infinity, as fast as possible. */
+  readonly speed?: number;
   /** Whether to wait before the next record: undefined when not, else until it resolves. */
   readonly ready?: () => Promise<void> | undefined;
 }
@@ -77,8 +77,8 @@ class Replay {
 
   /** Until the time of the record has come, when a pace is asked for. */
   #pause({ at }: SourceRecord): Promise<void> | undefined {
-    const { speed } = this.#options;
-    if (speed === undefined) return undefined;
+    const { speed = Number.POSITIVE_INFINITY } = this.#options;
+    if (speed === Number.POSITIVE_INFINITY) return undefined;
     if (this.#firstSeconds === undefined) {
       this.#firstSeconds = at.monotonicSeconds;
       this.#startedAt = performance.now();

@@ -205,6 +205,15 @@ describe('replay', () => {
     expect({ status, stderr }).toEqual({ status: '0', stderr: '' });
   });
 
+  it('goes as fast as it can unless a pace is asked for, and when that is asked for by name', async () => {
+    const [silent, named] = await Promise.all([
+      runCli({ args: ['replay', recording] }),
+      runCli({ args: ['replay', recording, '--speed', 'max'] }),
+    ]);
+    expect({ status: named.status, stderr: named.stderr }).toEqual({ status: 0, stderr: '' });
+    expect(named.stdout).toBe(silent.stdout);
+  });
+
   it('ends on Ctrl-C with a stop line and status 0', async () => {
     const { status, stdout, stderr } = await runCli({
       args: ['replay', recording, '--speed', '1'],
